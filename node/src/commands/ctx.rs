@@ -1,0 +1,218 @@
+//! What a command is handed: its keys, its reply, the time, and the way to say what it changed.
+
+use crate::config::Config;
+use crate::effects::EffectBuffer;
+use crate::shard::entry::Entry;
+use crate::shard::keyspace::Keyspace;
+use crate::shard::value::Value;
+use koltso_proto::id::{DbIndex, UnixMs};
+use koltso_proto::resp::{Args, Reply};
+use rand::rngs::SmallRng;
+
+/// Who asked for an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A client.
+    Client,
+    /// The stream of our primary: nothing expires by our own clock, and effects are the stream itself.
+    Primary,
+}
+
+/// The surroundings of one execution.
+pub struct Ctx<'a> {
+    /// The shards this execution holds.
+    pub keys: Keyspace<'a>,
+    /// The selected database.
+    pub db: DbIndex,
+    /// The time, the same for the whole execution.
+    pub now: UnixMs,
+    /// Where the reply goes.
+    pub reply: &'a mut Reply,
+    /// Where effects go.
+    pub effects: &'a mut EffectBuffer,
+    /// Who asked.
+    pub origin: Origin,
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// Randomness: for `SPOP`, `RANDOMKEY`, sampling.
+    pub rng: &'a mut SmallRng,
+    /// Whether keys are left alone by access times (`CLIENT NO-TOUCH`).
+    pub no_touch: bool,
+    /// Whether anything was changed since the command began, in number of changes.
+    pub dirty: u64,
+    /// Whether the command has said itself what to propagate.
+    pub propagated: bool,
+}
+
+impl<'a> Ctx<'a> {
+    /// Whether effects are wanted: there is a log, and this node is where writes originate.
+    #[inline]
+    pub fn logging(&mut self) -> bool {
+        self.origin == Origin::Client && self.keys.any().logged
+    }
+
+    /// Whether this node is a replica that leaves expiry to its primary.
+    #[inline]
+    fn is_replica(&mut self) -> bool {
+        self.keys.any().replica
+    }
+
+    // ---- looking up -------------------------------------------------------------------------------------------------
+
+    /// The entry at `key`, for reading. Counts a hit or a miss, and notes the access. An expired entry is not there.
+    pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        if self.expire_if_due(key) {
+            self.keys.shard_for(key).stats.misses += 1;
+            return None;
+        }
+        let (db, now, touch) = (self.db, self.now, !self.no_touch);
+        let shard = self.keys.shard_for(key);
+        let found = shard.dbs[db.0 as usize].find(key);
+        match &found {
+            Some(entry) => {
+                shard.stats.hits += 1;
+                if touch {
+                    entry.touch(now);
+                }
+            }
+            None => shard.stats.misses += 1,
+        }
+        found
+    }
+
+    /// The entry at `key` as it is, without counting or noting the access: for `OBJECT`, `TTL`, `EXISTS`' helpers, conditions.
+    pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+        if self.expire_if_due(key) {
+            return None;
+        }
+        let db = self.db;
+        self.keys.shard_for(key).dbs[db.0 as usize].find(key)
+    }
+
+    /// The entry at `key`, for changing it in place. Follow the change with [`changed`](Self::changed).
+    pub fn write(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        if self.expire_if_due(key) {
+            return None;
+        }
+        let (db, now) = (self.db, self.now);
+        let entry = self.keys.shard_for(key).dbs[db.0 as usize].find_mut(key)?;
+        entry.touch(now);
+        Some(entry)
+    }
+
+    /// Deletes the entry at `key` if its time is over. True when there is nothing at `key` as far as this execution can see.
+    #[inline]
+    fn expire_if_due(&mut self, key: &[u8]) -> bool {
+        if self.origin == Origin::Primary {
+            return false;
+        }
+        let (db, now) = (self.db, self.now);
+        let shard = self.keys.shard_for(key);
+        let table = &shard.dbs[db.0 as usize];
+        if !table.has_deadlines() {
+            return false;
+        }
+        match table.find(key).and_then(Entry::expire) {
+            Some(deadline) if deadline <= now => self.expire_now(key),
+            _ => false,
+        }
+    }
+
+    #[cold]
+    fn expire_now(&mut self, key: &[u8]) -> bool {
+        if !self.is_replica() {
+            let db = self.db;
+            let shard = self.keys.shard_for(key);
+            shard.dbs[db.0 as usize].remove(key);
+            shard.watch.touched(db, key);
+            shard.stats.expired += 1;
+            if self.logging() {
+                let name: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+                self.effects.push(db, [name, key].into_iter());
+            }
+        }
+        true
+    }
+
+    // ---- changing ---------------------------------------------------------------------------------------------------
+
+    /// Puts a string at `key`, whatever was there; the deadline becomes `expire`. Counts as one change.
+    pub fn set_string(&mut self, key: &[u8], bytes: &[u8], expire: Option<UnixMs>) {
+        let (db, now) = (self.db, self.now);
+        self.keys.shard_for(key).dbs[db.0 as usize].set_string(key, bytes, expire, now);
+        self.changed(key);
+    }
+
+    /// Puts a value at `key`, whatever was there. Counts as one change.
+    pub fn set_value(&mut self, key: &[u8], value: Value, expire: Option<UnixMs>) {
+        let (db, now) = (self.db, self.now);
+        self.keys.shard_for(key).dbs[db.0 as usize].set_value(key, value, expire, now);
+        self.changed(key);
+    }
+
+    /// Takes the entry at `key` away. Counts as one change if there was one.
+    pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        if self.expire_if_due(key) {
+            return None;
+        }
+        let db = self.db;
+        let entry = self.keys.shard_for(key).dbs[db.0 as usize].remove(key)?;
+        self.changed(key);
+        Some(entry)
+    }
+
+    /// Sets or clears the deadline of an existing entry. Counts as one change if the entry was there.
+    pub fn set_expire(&mut self, key: &[u8], expire: Option<UnixMs>) -> bool {
+        let db = self.db;
+        let done = self.keys.shard_for(key).dbs[db.0 as usize].set_expire(key, expire);
+        if done {
+            self.changed(key);
+        }
+        done
+    }
+
+    /// Says that the entry at `key` was changed: watchers of it are told, and the command will be propagated.
+    #[inline]
+    pub fn changed(&mut self, key: &[u8]) {
+        let db = self.db;
+        self.keys.shard_for(key).watch.touched(db, key);
+        self.dirty += 1;
+    }
+
+    // ---- propagating ------------------------------------------------------------------------------------------------
+
+    /// Propagates this instead of the command as it was given; call it again for further effects.
+    pub fn propagate(&mut self, args: &[&[u8]]) {
+        self.propagated = true;
+        if self.logging() {
+            self.effects.push(self.db, args.iter().copied());
+        }
+    }
+
+    /// As [`propagate`](Self::propagate), for another database than the selected one.
+    pub fn propagate_in(&mut self, db: DbIndex, args: &[&[u8]]) {
+        self.propagated = true;
+        if self.logging() {
+            self.effects.push(db, args.iter().copied());
+        }
+    }
+
+    /// Propagates nothing for this command, although it changed something.
+    pub fn propagate_nothing(&mut self) {
+        self.propagated = true;
+    }
+
+    /// Runs `handler` for one command and propagates what it did. The caller has begun the unit and will end it.
+    #[inline]
+    pub fn run(&mut self, handler: super::Handler, args: Args<'_>) {
+        self.dirty = 0;
+        self.propagated = false;
+        handler(self, args);
+        if self.dirty > 0 {
+            self.keys.any().stats.dirty += self.dirty;
+            if !self.propagated && self.logging() {
+                self.effects.push(self.db, args.from(0));
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What commands do: one file a family, each command one plain synchronous function over the keys it was given.
+//!
+//! A command function never waits, spawns, or touches a socket, a clock or a random source other than through its [`Ctx`].
+
+mod ctx;
+
+pub use ctx::{Ctx, Origin};
+
+use koltso_proto::resp::Args;
+
+/// A command: validates its arguments, does its work, writes exactly one reply.
+pub type Handler = fn(&mut Ctx<'_>, Args<'_>);
+
+/// Every family's commands, by lower-case name.
+pub const FAMILIES: &[&[(&str, Handler)]] = &[];

@@ -1,0 +1,170 @@
+//! Effects: what an execution means for replicas, encoded once as the bytes they will be sent.
+//!
+//! A core has one [`EffectBuffer`]. Executions append to it, each as one atomic unit; the core hands the bytes to the log
+//! once per turn, and always before a shard changes hands, so that the order in which batches reach the log's queue is a
+//! valid order of everything that happened.
+
+use bytes::{Bytes, BytesMut};
+use koltso_proto::id::DbIndex;
+use koltso_proto::resp::{Sink, put_array_header, put_bulk};
+
+const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
+const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
+/// How much a buffer takes from the allocator at a time, in bytes.
+const CHUNK_LEN: usize = 256 * 1024;
+
+struct Buf<'a>(&'a mut BytesMut);
+
+impl Sink for Buf<'_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+/// Effects on their way to the log.
+#[derive(Debug)]
+pub struct Batch {
+    /// Commands in RESP, whole units only.
+    pub bytes: Bytes,
+    /// The database that the first of them is for: the log sends a `SELECT` before it if another is selected.
+    pub first_db: DbIndex,
+    /// The database that is selected after the last of them.
+    pub last_db: DbIndex,
+}
+
+/// The effects of one core since they were last handed to the log.
+#[derive(Debug, Default)]
+pub struct EffectBuffer {
+    buf: BytesMut,
+    /// First and last database of what is in `buf`.
+    dbs: Option<(DbIndex, DbIndex)>,
+    unit_start: usize,
+    unit_len: usize,
+}
+
+impl EffectBuffer {
+    /// Starts a unit: what is pushed until [`end_unit`](Self::end_unit) reaches replicas together or not at all.
+    #[inline]
+    pub fn begin_unit(&mut self) {
+        self.unit_len = 0;
+    }
+
+    /// Appends one command to the unit.
+    pub fn push<'a>(&mut self, db: DbIndex, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
+        let need: usize = args.clone().map(|arg| arg.len() + 16).sum::<usize>() + 64;
+        if self.buf.capacity() - self.buf.len() < need {
+            self.buf.reserve(need.max(CHUNK_LEN));
+        }
+        match &mut self.dbs {
+            None => self.dbs = Some((db, db)),
+            Some((_, last)) if *last == db => {}
+            Some((_, last)) => {
+                *last = db;
+                put_select(&mut self.buf, db);
+            }
+        }
+        if self.unit_len == 0 {
+            self.unit_start = self.buf.len();
+        }
+        self.unit_len += 1;
+        let out = &mut Buf(&mut self.buf);
+        put_array_header(out, args.len());
+        for arg in args {
+            put_bulk(out, arg);
+        }
+    }
+
+    /// Ends the unit, wrapping it in `MULTI`/`EXEC` if it is more than one command.
+    #[inline]
+    pub fn end_unit(&mut self) {
+        if self.unit_len > 1 {
+            self.wrap_unit();
+        }
+    }
+
+    #[cold]
+    fn wrap_unit(&mut self) {
+        let tail = self.buf.split_off(self.unit_start);
+        self.buf.reserve(MULTI.len() + tail.len() + EXEC.len());
+        self.buf.extend_from_slice(MULTI);
+        self.buf.extend_from_slice(&tail);
+        self.buf.extend_from_slice(EXEC);
+    }
+
+    /// Bytes waiting.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.buf.len()
+    }
+
+    /// Whether nothing is waiting.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.buf.is_empty()
+    }
+
+    /// Takes what is waiting, for the log.
+    pub fn take(&mut self) -> Option<Batch> {
+        let (first_db, last_db) = self.dbs.take()?;
+        Some(Batch { bytes: self.buf.split().freeze(), first_db, last_db })
+    }
+}
+
+/// Appends a `SELECT`.
+pub fn put_select(out: &mut BytesMut, db: DbIndex) {
+    let mut digits = itoa::Buffer::new();
+    let out = &mut Buf(out);
+    put_array_header(out, 2);
+    put_bulk(out, b"SELECT");
+    put_bulk(out, digits.format(db.0).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(effects: &mut EffectBuffer, db: u32, args: &[&str]) {
+        effects.push(DbIndex(db), args.iter().map(|arg| arg.as_bytes()));
+    }
+
+    fn text(batch: &Batch) -> String {
+        String::from_utf8_lossy(&batch.bytes).replace("\r\n", " ")
+    }
+
+    #[test]
+    fn only_units_of_several_commands_are_wrapped() {
+        let mut effects = EffectBuffer::default();
+        for unit in [&[&["DEL", "a"][..]][..], &[&["DEL", "b"], &["DEL", "c"]], &[]] {
+            effects.begin_unit();
+            for command in unit {
+                push(&mut effects, 0, command);
+            }
+            effects.end_unit();
+        }
+        let batch = effects.take().unwrap();
+        assert_eq!(
+            text(&batch),
+            "*2 $3 DEL $1 a *1 $5 MULTI *2 $3 DEL $1 b *2 $3 DEL $1 c *1 $4 EXEC "
+        );
+        assert!(effects.take().is_none());
+    }
+
+    #[test]
+    fn a_change_of_database_is_selected_outside_or_inside_the_unit() {
+        let mut effects = EffectBuffer::default();
+        effects.begin_unit();
+        push(&mut effects, 3, &["DEL", "a"]);
+        effects.end_unit();
+        effects.begin_unit();
+        push(&mut effects, 0, &["DEL", "b"]);
+        push(&mut effects, 1, &["DEL", "c"]);
+        effects.end_unit();
+        let batch = effects.take().unwrap();
+        assert_eq!((batch.first_db, batch.last_db), (DbIndex(3), DbIndex(1)));
+        assert_eq!(
+            text(&batch),
+            "*2 $3 DEL $1 a *2 $6 SELECT $1 0 *1 $5 MULTI *2 $3 DEL $1 b *2 $6 SELECT $1 1 *2 $3 DEL $1 c *1 $4 EXEC "
+        );
+    }
+}
