@@ -1,1 +1,541 @@
-//! (to come)
+//! Listpacks: the packed form of small lists, hashes, sets and sorted sets, byte for byte as Redis stores them.
+//!
+//! ```text
+//! <u32 LE: bytes in all> <u16 LE: elements, 65535 = count them> entry* 0xFF
+//! ```
+//!
+//! The same bytes serve as the value in memory and as the blob in an RDB file, so writing one to a file is a copy. Entries are
+//! described in [`entry`](self::entry).
+//!
+//! A [`Listpack`] is always well formed: it is either built here or has passed [`Listpack::from_bytes_checked`]. Reading
+//! therefore cannot fail and never allocates. Positions (`pos`) are byte offsets of entries; they stay good until the listpack
+//! is changed, and a position that is none gives wrong elements or `None`, never a panic in reading.
+//!
+//! This module knows nothing of fields, scores or members: what the elements mean is the business of whoever holds them.
+
+mod entry;
+
+use entry::Encoded;
+pub(crate) use entry::canonical_int;
+pub use entry::{Element, IntText};
+use std::fmt;
+
+/// Bytes in front of the first entry.
+const HEADER_LEN: usize = 6;
+const END: u8 = 0xFF;
+/// The count that says "count them yourself".
+const COUNT_UNKNOWN: u16 = u16::MAX;
+
+/// No listpack should be let grow beyond this many bytes; real servers have the same limit. Ask [`Listpack::fits`] before adding
+/// what a client sent.
+pub const BYTES_MAX: usize = 1 << 30;
+
+/// The bytes are not a listpack; the text says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Corrupt(pub &'static str);
+
+impl fmt::Display for Corrupt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Corrupt {}
+
+/// An owned listpack.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Listpack(Vec<u8>);
+
+/// A borrowed listpack, for blobs that live inside something else. Everything that reads is here; [`Listpack`] repeats it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ListpackRef<'a>(&'a [u8]);
+
+impl Default for Listpack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Listpack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(_, element)| element)).finish()
+    }
+}
+
+impl<'a> ListpackRef<'a> {
+    /// Checks every entry, both length fields and the end.
+    pub fn from_bytes_checked(bytes: &'a [u8]) -> Result<Self, Corrupt> {
+        check(bytes)?;
+        Ok(ListpackRef(bytes))
+    }
+
+    /// Takes bytes that came out of a [`Listpack`] (or passed the check) before. Other bytes give wrong elements.
+    pub fn from_trusted(bytes: &'a [u8]) -> Self {
+        debug_assert_eq!(check(bytes), Ok(()));
+        ListpackRef(bytes)
+    }
+
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// How many elements there are. Constant time below 65,535 elements, linear above.
+    pub fn len(self) -> usize {
+        match count_field(self.0) {
+            COUNT_UNKNOWN => self.iter().count(),
+            count => usize::from(count),
+        }
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0.get(HEADER_LEN).is_none_or(|&byte| byte == END)
+    }
+
+    /// Where the first entry is, or the end mark if there is none.
+    fn head(self) -> usize {
+        HEADER_LEN
+    }
+
+    /// Where the end mark is.
+    fn end(self) -> usize {
+        self.0.len().saturating_sub(1)
+    }
+
+    /// The position of the first element.
+    pub fn first(self) -> Option<usize> {
+        (!self.is_empty()).then_some(self.head())
+    }
+
+    /// The position of the last element.
+    pub fn last(self) -> Option<usize> {
+        self.prev(self.end())
+    }
+
+    /// The position of the element after the one at `pos`.
+    #[inline]
+    pub fn next(self, pos: usize) -> Option<usize> {
+        let next = pos + self.entry_len(pos)?;
+        (next < self.end()).then_some(next)
+    }
+
+    /// The position of the element before the one at `pos`.
+    #[inline]
+    pub fn prev(self, pos: usize) -> Option<usize> {
+        if pos <= HEADER_LEN {
+            return None;
+        }
+        entry::start_of_previous(self.0, pos).filter(|&start| start >= HEADER_LEN)
+    }
+
+    /// The element at `pos`.
+    #[inline]
+    pub fn element(self, pos: usize) -> Option<Element<'a>> {
+        entry::decode(self.0.get(pos..)?).map(|(element, _)| element)
+    }
+
+    /// Bytes of the whole entry at `pos`.
+    fn entry_len(self, pos: usize) -> Option<usize> {
+        let (_, len) = entry::decode(self.0.get(pos..)?)?;
+        Some(len + entry::backlen_size(len))
+    }
+
+    /// The position of element `index`; negative indexes count from the back, -1 being the last. Walks from the nearer end.
+    pub fn seek(self, index: i64) -> Option<usize> {
+        let count = count_field(self.0);
+        let mut index = index;
+        if count != COUNT_UNKNOWN {
+            let count = i64::from(count);
+            if index >= count || index < -count {
+                return None;
+            }
+            let from_front = if index < 0 { index + count } else { index };
+            index = if from_front <= count / 2 { from_front } else { from_front - count };
+        }
+        if index >= 0 {
+            let mut pos = self.first()?;
+            for _ in 0..index {
+                pos = self.next(pos)?;
+            }
+            Some(pos)
+        } else {
+            let mut pos = self.last()?;
+            for _ in index..-1 {
+                pos = self.prev(pos)?;
+            }
+            Some(pos)
+        }
+    }
+
+    /// Element `index`; negative indexes count from the back.
+    pub fn get(self, index: i64) -> Option<Element<'a>> {
+        self.element(self.seek(index)?)
+    }
+
+    /// All elements with their positions, front to back.
+    pub fn iter(self) -> Iter<'a> {
+        Iter { pack: self, pos: self.head() }
+    }
+
+    /// The elements from the one at `pos` on.
+    pub fn iter_from(self, pos: usize) -> Iter<'a> {
+        Iter { pack: self, pos }
+    }
+
+    /// All elements with their positions, back to front.
+    pub fn iter_rev(self) -> IterRev<'a> {
+        IterRev { pack: self, end: self.end() }
+    }
+
+    /// The element at `pos` and those before it, back to front.
+    pub fn iter_rev_from(self, pos: usize) -> IterRev<'a> {
+        IterRev { pack: self, end: pos.saturating_add(self.entry_len(pos).unwrap_or(0)) }
+    }
+
+    /// The position of the first element whose text is `needle`, looking at one element and then passing over `skip`: 1 looks at
+    /// fields and passes over values.
+    pub fn find(self, needle: &[u8], skip: usize) -> Option<usize> {
+        self.find_from(self.head(), needle, skip)
+    }
+
+    /// Like [`ListpackRef::find`], beginning with the element at `pos`.
+    pub fn find_from(self, pos: usize, needle: &[u8], skip: usize) -> Option<usize> {
+        // Parsed once, so that an integer entry costs one comparison. A string entry is compared as text in any case, since a
+        // foreign listpack may hold an integer as a string.
+        let wanted = canonical_int(needle);
+        self.iter_from(pos).step_by(skip.saturating_add(1)).find_map(|(pos, element)| {
+            let found = match element {
+                Element::Str(bytes) => bytes == needle,
+                Element::Int(value) => wanted == Some(value),
+            };
+            found.then_some(pos)
+        })
+    }
+}
+
+impl<'a> IntoIterator for ListpackRef<'a> {
+    type Item = (usize, Element<'a>);
+    type IntoIter = Iter<'a>;
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Listpack {
+    type Item = (usize, Element<'a>);
+    type IntoIter = Iter<'a>;
+    fn into_iter(self) -> Iter<'a> {
+        self.iter()
+    }
+}
+
+/// Front to back; see [`ListpackRef::iter`].
+#[derive(Clone)]
+pub struct Iter<'a> {
+    pack: ListpackRef<'a>,
+    pos: usize,
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = (usize, Element<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let pos = self.pos;
+        let (element, len) = entry::decode(self.pack.0.get(pos..)?)?;
+        self.pos = pos + len + entry::backlen_size(len);
+        Some((pos, element))
+    }
+}
+
+/// Back to front; see [`ListpackRef::iter_rev`].
+#[derive(Clone)]
+pub struct IterRev<'a> {
+    pack: ListpackRef<'a>,
+    end: usize,
+}
+
+impl<'a> Iterator for IterRev<'a> {
+    type Item = (usize, Element<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let pos = self.pack.prev(self.end)?;
+        self.end = pos;
+        Some((pos, self.pack.element(pos)?))
+    }
+}
+
+/// Reading, as on [`ListpackRef`].
+impl Listpack {
+    pub fn view(&self) -> ListpackRef<'_> {
+        ListpackRef(&self.0)
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    /// Bytes in all, header and end included.
+    pub fn byte_len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Bytes that the allocation holds.
+    pub fn capacity(&self) -> usize {
+        self.0.capacity()
+    }
+
+    pub fn len(&self) -> usize {
+        self.view().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.view().is_empty()
+    }
+
+    pub fn first(&self) -> Option<usize> {
+        self.view().first()
+    }
+
+    pub fn last(&self) -> Option<usize> {
+        self.view().last()
+    }
+
+    pub fn next(&self, pos: usize) -> Option<usize> {
+        self.view().next(pos)
+    }
+
+    pub fn prev(&self, pos: usize) -> Option<usize> {
+        self.view().prev(pos)
+    }
+
+    pub fn element(&self, pos: usize) -> Option<Element<'_>> {
+        self.view().element(pos)
+    }
+
+    pub fn seek(&self, index: i64) -> Option<usize> {
+        self.view().seek(index)
+    }
+
+    pub fn get(&self, index: i64) -> Option<Element<'_>> {
+        self.view().get(index)
+    }
+
+    pub fn iter(&self) -> Iter<'_> {
+        self.view().iter()
+    }
+
+    pub fn iter_from(&self, pos: usize) -> Iter<'_> {
+        self.view().iter_from(pos)
+    }
+
+    pub fn iter_rev(&self) -> IterRev<'_> {
+        self.view().iter_rev()
+    }
+
+    pub fn iter_rev_from(&self, pos: usize) -> IterRev<'_> {
+        self.view().iter_rev_from(pos)
+    }
+
+    pub fn find(&self, needle: &[u8], skip: usize) -> Option<usize> {
+        self.view().find(needle, skip)
+    }
+
+    pub fn find_from(&self, pos: usize, needle: &[u8], skip: usize) -> Option<usize> {
+        self.view().find_from(pos, needle, skip)
+    }
+}
+
+/// Building and changing. Positions must come from this listpack as it is; anything else is a bug of the caller.
+impl Listpack {
+    pub fn new() -> Self {
+        Self::with_capacity(0)
+    }
+
+    /// An empty listpack with room for `bytes` of entries.
+    pub fn with_capacity(bytes: usize) -> Self {
+        let mut buf = Vec::with_capacity(bytes + HEADER_LEN + 1);
+        buf.extend_from_slice(&[HEADER_LEN as u8 + 1, 0, 0, 0, 0, 0, END]);
+        Listpack(buf)
+    }
+
+    /// Takes bytes from outside, after checking every entry, both length fields and the end.
+    pub fn from_bytes_checked(bytes: impl Into<Vec<u8>>) -> Result<Self, Corrupt> {
+        let bytes = bytes.into();
+        check(&bytes)?;
+        Ok(Listpack(bytes))
+    }
+
+    /// Whether `more` bytes of elements can be added without passing [`BYTES_MAX`].
+    pub fn fits(&self, more: usize) -> bool {
+        self.0.len().saturating_add(more).saturating_add(10) <= BYTES_MAX
+    }
+
+    /// Bytes that an element takes inside a listpack.
+    pub fn entry_size(element: &[u8]) -> usize {
+        Encoded::of(Element::Str(element)).total_len()
+    }
+
+    pub fn push_back(&mut self, element: &[u8]) {
+        self.append(Encoded::of(Element::Str(element)));
+    }
+
+    pub fn push_back_int(&mut self, value: i64) {
+        self.append(Encoded::of(Element::Int(value)));
+    }
+
+    /// Appends an element of another listpack.
+    pub fn push_back_element(&mut self, element: Element<'_>) {
+        self.append(Encoded::of(element));
+    }
+
+    pub fn push_front(&mut self, element: &[u8]) {
+        self.insert_before(HEADER_LEN, element);
+    }
+
+    /// Inserts in front of the element at `pos`; the new element is then at `pos`.
+    pub fn insert_before(&mut self, pos: usize, element: &[u8]) {
+        self.splice(pos, 0, Some(Encoded::of(Element::Str(element))));
+        self.count_add(1);
+    }
+
+    /// Inserts behind the element at `pos`, and returns where the new element is.
+    pub fn insert_after(&mut self, pos: usize, element: &[u8]) -> usize {
+        let next = pos + self.view().entry_len(pos).unwrap_or(0);
+        self.insert_before(next, element);
+        next
+    }
+
+    /// Puts `element` in the place of the one at `pos`.
+    pub fn replace(&mut self, pos: usize, element: &[u8]) {
+        let old = self.view().entry_len(pos).unwrap_or(0);
+        self.splice(pos, old, Some(Encoded::of(Element::Str(element))));
+    }
+
+    /// Removes the element at `pos`. The one that followed it, if any, is then at `pos`: returned as [`Listpack::next`] would.
+    pub fn remove(&mut self, pos: usize) -> Option<usize> {
+        self.remove_many(pos, 1)
+    }
+
+    /// Removes up to `count` elements from `pos` on; returns the position of the one that followed them.
+    pub fn remove_many(&mut self, pos: usize, count: usize) -> Option<usize> {
+        let mut end = pos;
+        let mut removed = 0;
+        while removed < count
+            && let Some(len) = self.view().entry_len(end)
+        {
+            end += len;
+            removed += 1;
+        }
+        self.splice(pos, end - pos, None);
+        self.count_sub(removed);
+        (pos < self.view().end()).then_some(pos)
+    }
+
+    /// Removes up to `count` elements from element `index` on (negative: from the back).
+    pub fn remove_range(&mut self, index: i64, count: usize) {
+        if count > 0
+            && let Some(pos) = self.seek(index)
+        {
+            self.remove_many(pos, count);
+        }
+    }
+
+    /// Empties the listpack and keeps its allocation.
+    pub fn clear(&mut self) {
+        self.0.clear();
+        self.0.extend_from_slice(&[HEADER_LEN as u8 + 1, 0, 0, 0, 0, 0, END]);
+    }
+
+    pub fn shrink_to_fit(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
+    fn append(&mut self, entry: Encoded<'_>) {
+        self.0.pop();
+        entry.append(&mut self.0);
+        self.0.push(END);
+        self.set_total();
+        self.count_add(1);
+    }
+
+    /// Replaces `old` bytes at `pos` by `entry`, moving what is behind.
+    fn splice(&mut self, pos: usize, old: usize, entry: Option<Encoded<'_>>) {
+        let new = entry.as_ref().map_or(0, Encoded::total_len);
+        let len = self.0.len();
+        if new > old {
+            self.0.resize(len + (new - old), 0);
+        }
+        self.0.copy_within(pos + old..len, pos + new);
+        self.0.truncate(len - old + new);
+        if let Some(entry) = entry {
+            entry.write(&mut self.0[pos..pos + new]);
+        }
+        self.set_total();
+    }
+
+    fn set_total(&mut self) {
+        let total = u32::try_from(self.0.len()).expect("a listpack is kept below BYTES_MAX by its owner");
+        self.0[..4].copy_from_slice(&total.to_le_bytes());
+    }
+
+    fn count_add(&mut self, added: u16) {
+        let count = count_field(&self.0).saturating_add(added);
+        self.0[4..6].copy_from_slice(&count.to_le_bytes());
+    }
+
+    fn count_sub(&mut self, removed: usize) {
+        let count = count_field(&self.0);
+        if count != COUNT_UNKNOWN {
+            let count = count.saturating_sub(removed.min(usize::from(u16::MAX)) as u16);
+            self.0[4..6].copy_from_slice(&count.to_le_bytes());
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a [u8]> for Listpack {
+    fn from_iter<I: IntoIterator<Item = &'a [u8]>>(elements: I) -> Self {
+        let mut pack = Listpack::new();
+        for element in elements {
+            pack.push_back(element);
+        }
+        pack
+    }
+}
+
+fn count_field(bytes: &[u8]) -> u16 {
+    match bytes {
+        [_, _, _, _, low, high, ..] => u16::from_le_bytes([*low, *high]),
+        _ => 0,
+    }
+}
+
+/// The whole check of a blob from outside.
+fn check(bytes: &[u8]) -> Result<(), Corrupt> {
+    let total = bytes.first_chunk().map(|head| u32::from_le_bytes(*head));
+    if bytes.len() < HEADER_LEN + 1 || total.map(u64::from) != Some(bytes.len() as u64) {
+        return Err(Corrupt("listpack: the size field does not match the size"));
+    }
+    let end = bytes.len() - 1;
+    if bytes[end] != END {
+        return Err(Corrupt("listpack: no end mark"));
+    }
+    let (mut pos, mut count) = (HEADER_LEN, 0usize);
+    while pos < end {
+        let (_, len) = entry::decode_checked(&bytes[pos..end]).ok_or(Corrupt("listpack: bad entry"))?;
+        pos += len;
+        count += 1;
+    }
+    let claimed = count_field(bytes);
+    if claimed != COUNT_UNKNOWN && usize::from(claimed) != count {
+        return Err(Corrupt("listpack: the element count is wrong"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
