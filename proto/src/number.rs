@@ -4,6 +4,7 @@
 //! `DEBUG DIGEST` compare the text. This module must not depend on a locale or on the width of the platform's types; what C
 //! leaves to the platform (`long double`) is spelled out in [`LongDouble`].
 
+mod big;
 mod double;
 mod long_double;
 
