@@ -1,1 +1,36 @@
-//! t
+//! The harness of the integration tests: real servers as processes, a client of its own, a fault-injecting proxy,
+//! bounded load, and the oracles that say whether two servers hold the same data.
+//!
+//! It must not share code with the server under test: a parser that is wrong in both places would find nothing.
+//!
+//! Environment: `KOLTSO_BIN` names the binary under test (default: beside the test executable's profile folder),
+//! `KOLTSO_SEED` repeats a run, `KOLTSO_SELFCHECK=redis` puts a redis-server in koltso's place, which proves a test right.
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod client;
+pub mod dataset;
+pub mod info;
+pub mod load;
+pub mod oracle;
+pub mod proxy;
+pub mod seed;
+pub mod server;
+pub mod value;
+pub mod wait;
+
+pub use client::Client;
+pub use info::Info;
+pub use proxy::{Cut, Direction, Proxy};
+pub use seed::Seed;
+pub use server::{Kind, Server};
+pub use value::Value;
+pub use wait::{eventually, eventually_for};
+
+/// Runs a test body once with one core and once with three, which covers the local path and hop and lend.
+pub fn with_cores(mut body: impl FnMut(Kind)) {
+    for cores in [1, 3] {
+        println!("--- cores {cores}");
+        body(Kind::Koltso { cores });
+    }
+}
