@@ -15,8 +15,8 @@
 
 mod entry;
 
+use crate::number::parse_i64;
 use entry::Encoded;
-pub(crate) use entry::canonical_int;
 pub use entry::{Element, IntText};
 use std::fmt;
 
@@ -201,7 +201,7 @@ impl<'a> ListpackRef<'a> {
     pub fn find_from(self, pos: usize, needle: &[u8], skip: usize) -> Option<usize> {
         // Parsed once, so that an integer entry costs one comparison. A string entry is compared as text in any case, since a
         // foreign listpack may hold an integer as a string.
-        let wanted = canonical_int(needle);
+        let wanted = parse_i64(needle);
         self.iter_from(pos).step_by(skip.saturating_add(1)).find_map(|(pos, element)| {
             let found = match element {
                 Element::Str(bytes) => bytes == needle,

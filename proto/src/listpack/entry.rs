@@ -20,6 +20,8 @@
 //!
 //! Nothing here knows about the listpack's header.
 
+use crate::number::parse_i64;
+
 /// An element of a listpack. Strings that are canonical integers are stored, and come back, as integers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Element<'a> {
@@ -59,7 +61,7 @@ impl<'a> Element<'a> {
     pub fn eq_bytes(&self, text: &[u8]) -> bool {
         match self {
             Element::Str(bytes) => *bytes == text,
-            Element::Int(value) => canonical_int(text) == Some(*value),
+            Element::Int(value) => parse_i64(text) == Some(*value),
         }
     }
 
@@ -74,33 +76,10 @@ impl<'a> Element<'a> {
     /// The element's value if its text is a canonical integer.
     pub fn as_int(&self) -> Option<i64> {
         match self {
-            Element::Str(bytes) => canonical_int(bytes),
+            Element::Str(bytes) => parse_i64(bytes),
             Element::Int(value) => Some(*value),
         }
     }
-}
-
-/// The integer whose decimal text is exactly `text`: no plus sign, no leading zeros, no "-0", within `i64`.
-pub(crate) fn canonical_int(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        _ => (false, text),
-    };
-    match digits {
-        [] => return None,
-        [b'0'] => return (!negative).then_some(0),
-        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
-        _ => return None,
-    }
-    let mut magnitude = 0u64;
-    for &digit in digits {
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-        // 19 digits stay below 10^19, which fits.
-        magnitude = magnitude * 10 + u64::from(digit - b'0');
-    }
-    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
 }
 
 /// An element in its stored form, except for the back length: a head of a few bytes, then the string if it is one.
@@ -113,7 +92,7 @@ pub(super) struct Encoded<'a> {
 impl<'a> Encoded<'a> {
     pub(super) fn of(element: Element<'a>) -> Self {
         match element {
-            Element::Str(bytes) => canonical_int(bytes).map_or_else(|| Self::of_str(bytes), Self::of_int),
+            Element::Str(bytes) => parse_i64(bytes).map_or_else(|| Self::of_str(bytes), Self::of_int),
             Element::Int(value) => Self::of_int(value),
         }
     }
