@@ -143,10 +143,7 @@ mod tests {
             effects.end_unit();
         }
         let batch = effects.take().unwrap();
-        assert_eq!(
-            text(&batch),
-            "*2 $3 DEL $1 a *1 $5 MULTI *2 $3 DEL $1 b *2 $3 DEL $1 c *1 $4 EXEC "
-        );
+        assert_eq!(text(&batch), "*2 $3 DEL $1 a *1 $5 MULTI *2 $3 DEL $1 b *2 $3 DEL $1 c *1 $4 EXEC ");
         assert!(effects.take().is_none());
     }
 

@@ -2,8 +2,9 @@
 
 use crate::config::Config;
 use crate::effects::EffectBuffer;
-use crate::shard::entry::Entry;
+use crate::shard::entry::{Entry, EntryMut, EntryRef};
 use crate::shard::keyspace::Keyspace;
+use crate::shard::table::Spot;
 use crate::shard::value::Value;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::{Args, Reply};
@@ -60,78 +61,68 @@ impl<'a> Ctx<'a> {
     // ---- looking up -------------------------------------------------------------------------------------------------
 
     /// The entry at `key`, for reading. Counts a hit or a miss, and notes the access. An expired entry is not there.
-    pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
-        if self.expire_if_due(key) {
-            self.keys.shard_for(key).stats.misses += 1;
-            return None;
-        }
+    #[inline]
+    pub fn read(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
         let (db, now, touch) = (self.db, self.now, !self.no_touch);
+        let spot = self.locate(key);
         let shard = self.keys.shard_for(key);
-        let found = shard.dbs[db.0 as usize].find(key);
-        match &found {
-            Some(entry) => {
-                shard.stats.hits += 1;
-                if touch {
-                    entry.touch(now);
-                }
-            }
-            None => shard.stats.misses += 1,
+        let Some(spot) = spot else {
+            shard.stats.misses += 1;
+            return None;
+        };
+        shard.stats.hits += 1;
+        let table = &shard.dbs[db.0 as usize];
+        if touch {
+            table.touch(spot, now);
         }
-        found
+        Some(table.at(spot))
     }
 
     /// The entry at `key` as it is, without counting or noting the access: for `OBJECT`, `TTL`, `EXISTS`' helpers, conditions.
-    pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
-        if self.expire_if_due(key) {
-            return None;
-        }
+    pub fn peek(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
+        let spot = self.locate(key)?;
         let db = self.db;
-        self.keys.shard_for(key).dbs[db.0 as usize].find(key)
+        Some(self.keys.shard_for(key).dbs[db.0 as usize].at(spot))
     }
 
     /// The entry at `key`, for changing it in place. Follow the change with [`changed`](Self::changed).
-    pub fn write(&mut self, key: &[u8]) -> Option<&mut Entry> {
-        if self.expire_if_due(key) {
-            return None;
-        }
+    pub fn write(&mut self, key: &[u8]) -> Option<EntryMut<'_>> {
+        let spot = self.locate(key)?;
         let (db, now) = (self.db, self.now);
-        let entry = self.keys.shard_for(key).dbs[db.0 as usize].find_mut(key)?;
-        entry.touch(now);
-        Some(entry)
+        let table = &mut self.keys.shard_for(key).dbs[db.0 as usize];
+        table.touch(spot, now);
+        Some(table.at_mut(spot))
     }
 
-    /// Deletes the entry at `key` if its time is over. True when there is nothing at `key` as far as this execution can see.
+    /// Where the entry at `key` lies, if there is one as far as this execution can see: an expired one is deleted.
     #[inline]
-    fn expire_if_due(&mut self, key: &[u8]) -> bool {
-        if self.origin == Origin::Primary {
-            return false;
-        }
-        let (db, now) = (self.db, self.now);
-        let shard = self.keys.shard_for(key);
-        let table = &shard.dbs[db.0 as usize];
-        if !table.has_deadlines() {
-            return false;
-        }
-        match table.find(key).and_then(Entry::expire) {
-            Some(deadline) if deadline <= now => self.expire_now(key),
-            _ => false,
+    fn locate(&mut self, key: &[u8]) -> Option<Spot> {
+        let (db, now, origin) = (self.db, self.now, self.origin);
+        let table = &self.keys.shard_for(key).dbs[db.0 as usize];
+        let spot = table.locate(key)?;
+        match table.at(spot).expire() {
+            Some(deadline) if deadline <= now && origin == Origin::Client => {
+                self.expire_now(key);
+                None
+            }
+            _ => Some(spot),
         }
     }
 
     #[cold]
-    fn expire_now(&mut self, key: &[u8]) -> bool {
-        if !self.is_replica() {
-            let db = self.db;
-            let shard = self.keys.shard_for(key);
-            shard.dbs[db.0 as usize].remove(key);
-            shard.watch.touched(db, key);
-            shard.stats.expired += 1;
-            if self.logging() {
-                let name: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-                self.effects.push(db, [name, key].into_iter());
-            }
+    fn expire_now(&mut self, key: &[u8]) {
+        if self.is_replica() {
+            return;
         }
-        true
+        let db = self.db;
+        let shard = self.keys.shard_for(key);
+        shard.dbs[db.0 as usize].delete(key);
+        shard.watch.touched(db, key);
+        shard.stats.expired += 1;
+        if self.logging() {
+            let name: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+            self.effects.push(db, [name, key].into_iter());
+        }
     }
 
     // ---- changing ---------------------------------------------------------------------------------------------------
@@ -152,13 +143,22 @@ impl<'a> Ctx<'a> {
 
     /// Takes the entry at `key` away. Counts as one change if there was one.
     pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
-        if self.expire_if_due(key) {
-            return None;
-        }
+        self.locate(key)?;
         let db = self.db;
         let entry = self.keys.shard_for(key).dbs[db.0 as usize].remove(key)?;
         self.changed(key);
         Some(entry)
+    }
+
+    /// Deletes the entry at `key`; says whether there was one. Cheaper than [`remove`](Self::remove). Counts as one change if
+    /// there was one.
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        let db = self.db;
+        let done = self.locate(key).is_some() && self.keys.shard_for(key).dbs[db.0 as usize].delete(key);
+        if done {
+            self.changed(key);
+        }
+        done
     }
 
     /// Sets or clears the deadline of an existing entry. Counts as one change if the entry was there.

@@ -1,0 +1,174 @@
+//! The values a key can have, and borrowed views of them.
+//!
+//! Short strings are not a [`Value`]: they lie in the entry itself, and only their view ([`ValueRef::Str`]) is shared with long
+//! ones. Nothing in here knows about keys, deadlines or tables.
+
+mod hash;
+mod list;
+mod set;
+mod zset;
+
+pub use hash::Hash;
+pub use list::List;
+pub use set::Set;
+use std::sync::Arc;
+pub use zset::Zset;
+
+/// The type of a value, as `TYPE` names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A string of bytes.
+    String,
+    /// A list of strings.
+    List,
+    /// A set of strings.
+    Set,
+    /// A set of strings ordered by score.
+    Zset,
+    /// A map from strings to strings.
+    Hash,
+    /// A stream.
+    Stream,
+}
+
+impl Type {
+    /// The name that `TYPE` replies and `SCAN … TYPE` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Type::String => "string",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::Zset => "zset",
+            Type::Hash => "hash",
+            Type::Stream => "stream",
+        }
+    }
+}
+
+/// A value that owns its memory.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A string; shared, so that a snapshot or a reply can keep it without copying.
+    Str(Arc<Vec<u8>>),
+    /// A list.
+    List(List),
+    /// A set.
+    Set(Set),
+    /// A hash.
+    Hash(Hash),
+    /// A sorted set.
+    Zset(Zset),
+    /// A stream as it stands in an RDB file: the type byte, then the body. Kept as it came until streams have a type of their own.
+    Stream(Vec<u8>),
+}
+
+impl Value {
+    /// A string with these bytes.
+    pub fn string(bytes: &[u8]) -> Self {
+        Value::Str(Arc::new(bytes.to_vec()))
+    }
+
+    /// The type.
+    pub fn kind(&self) -> Type {
+        self.view().kind()
+    }
+
+    /// A view of the value.
+    #[inline]
+    pub fn view(&self) -> ValueRef<'_> {
+        match self {
+            Value::Str(bytes) => ValueRef::Str(bytes),
+            Value::List(list) => ValueRef::List(list),
+            Value::Set(set) => ValueRef::Set(set),
+            Value::Hash(hash) => ValueRef::Hash(hash),
+            Value::Zset(zset) => ValueRef::Zset(zset),
+            Value::Stream(payload) => ValueRef::Stream(payload),
+        }
+    }
+
+    /// A view that can change the value in place. A string that something else shares is copied first.
+    #[inline]
+    pub fn view_mut(&mut self) -> ValueMut<'_> {
+        match self {
+            Value::Str(bytes) => ValueMut::Str(Arc::make_mut(bytes).as_mut_slice()),
+            Value::List(list) => ValueMut::List(list),
+            Value::Set(set) => ValueMut::Set(set),
+            Value::Hash(hash) => ValueMut::Hash(hash),
+            Value::Zset(zset) => ValueMut::Zset(zset),
+            Value::Stream(payload) => ValueMut::Stream(payload),
+        }
+    }
+}
+
+/// A value to look at.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    /// A string.
+    Str(&'a [u8]),
+    /// A list.
+    List(&'a List),
+    /// A set.
+    Set(&'a Set),
+    /// A hash.
+    Hash(&'a Hash),
+    /// A sorted set.
+    Zset(&'a Zset),
+    /// A stream: type byte and body of its RDB form.
+    Stream(&'a [u8]),
+}
+
+impl ValueRef<'_> {
+    /// The type.
+    #[inline]
+    pub fn kind(&self) -> Type {
+        match self {
+            ValueRef::Str(_) => Type::String,
+            ValueRef::List(_) => Type::List,
+            ValueRef::Set(_) => Type::Set,
+            ValueRef::Hash(_) => Type::Hash,
+            ValueRef::Zset(_) => Type::Zset,
+            ValueRef::Stream(_) => Type::Stream,
+        }
+    }
+
+    /// A copy of the value.
+    pub fn to_value(&self) -> Value {
+        match *self {
+            ValueRef::Str(bytes) => Value::string(bytes),
+            ValueRef::List(list) => Value::List(list.clone()),
+            ValueRef::Set(set) => Value::Set(set.clone()),
+            ValueRef::Hash(hash) => Value::Hash(hash.clone()),
+            ValueRef::Zset(zset) => Value::Zset(zset.clone()),
+            ValueRef::Stream(payload) => Value::Stream(payload.to_vec()),
+        }
+    }
+
+    /// Bytes on the heap that the value takes beside its entry, as `MEMORY USAGE` counts them. For big collections, an estimate
+    /// from some of the elements.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            ValueRef::Str(bytes) | ValueRef::Stream(bytes) => bytes.len(),
+            ValueRef::List(list) => list.heap_bytes(),
+            ValueRef::Set(set) => set.heap_bytes(),
+            ValueRef::Hash(hash) => hash.heap_bytes(),
+            ValueRef::Zset(zset) => zset.heap_bytes(),
+        }
+    }
+}
+
+/// A value to change in place.
+#[derive(Debug)]
+pub enum ValueMut<'a> {
+    /// A string whose bytes can change, but not their number; see `EntryMut::edit_string` for that.
+    Str(&'a mut [u8]),
+    /// A list.
+    List(&'a mut List),
+    /// A set.
+    Set(&'a mut Set),
+    /// A hash.
+    Hash(&'a mut Hash),
+    /// A sorted set.
+    Zset(&'a mut Zset),
+    /// A stream: type byte and body of its RDB form.
+    Stream(&'a mut Vec<u8>),
+}
