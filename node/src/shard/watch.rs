@@ -23,10 +23,13 @@ impl WatchFlag {
     }
 }
 
+type Key = (DbIndex, Box<[u8]>);
+type Watchers = Vec<Arc<WatchFlag>>;
+
 /// The watched keys of a shard.
 #[derive(Debug, Default)]
 pub struct WatchList {
-    keys: HashMap<(DbIndex, Box<[u8]>), Vec<Arc<WatchFlag>>>,
+    keys: HashMap<Key, Watchers>,
 }
 
 impl WatchList {
