@@ -1,0 +1,162 @@
+//! Fills servers with keys: pipelined SETs over one connection, and the same in lockstep with the server's CPU time read
+//! after every batch.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::client::{encode, open};
+use crate::proc::CpuMeter;
+use crate::stats::Random;
+use crate::{Result, client::Client};
+
+/// Bytes of commands per write while filling.
+const CHUNK_LEN: usize = 128 * 1024;
+const OK: &[u8] = b"+OK\r\n";
+
+/// How key number `n` is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm {
+    /// As redis-benchmark -r spells them: `key:` and twelve digits.
+    Benchmark,
+    /// Fifteen bytes: `k` and fourteen digits.
+    Fifteen,
+}
+
+impl KeyForm {
+    pub fn key(self, n: u64) -> String {
+        match self {
+            KeyForm::Benchmark => format!("key:{n:012}"),
+            KeyForm::Fifteen => format!("k{n:014}"),
+        }
+    }
+}
+
+/// Keys to set: numbers, spelling, random values of one length, perhaps a far-away expiry.
+#[derive(Clone, Debug)]
+pub struct Load {
+    pub keys: Range<u64>,
+    pub form: KeyForm,
+    pub value_len: usize,
+    pub expires: bool,
+}
+
+impl Load {
+    /// Sets all keys as fast as the server takes them, then checks that it has `keys.end` keys.
+    pub fn run(&self, port: u16) -> Result<()> {
+        let stream = open(port)?;
+        let count = self.keys.end - self.keys.start;
+        std::thread::scope(|scope| -> Result<()> {
+            let writer = scope.spawn(|| self.write_all(&stream));
+            let read = read_oks(&stream, count);
+            if read.is_err() {
+                // Or the writer might wait for the rest of its timeout.
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+            }
+            let written = writer.join().map_err(|_| "loader panicked")?;
+            read.and(written)
+        })?;
+        let size = Client::connect(port)?.int(&["DBSIZE"])?;
+        if size != self.keys.end as i64 {
+            return Err(format!("DBSIZE is {size} after loading {} keys", self.keys.end).into());
+        }
+        Ok(())
+    }
+
+    fn write_all(&self, mut stream: &TcpStream) -> Result<()> {
+        let mut random = Random::new(self.keys.start);
+        let mut chunk = Vec::with_capacity(CHUNK_LEN + 1024);
+        for n in self.keys.clone() {
+            self.encode_set(n, &mut random, &mut chunk);
+            if chunk.len() >= CHUNK_LEN {
+                stream.write_all(&chunk)?;
+                chunk.clear();
+            }
+        }
+        Ok(stream.write_all(&chunk)?)
+    }
+
+    fn encode_set(&self, n: u64, random: &mut Random, out: &mut Vec<u8>) {
+        let mut value = Vec::new();
+        random.bytes(self.value_len, &mut value);
+        let key = self.form.key(n);
+        if self.expires {
+            // Thirty days and more, no two quite alike.
+            let seconds = (30 * 86_400 + n % 100_000).to_string();
+            encode(&[b"SET", key.as_bytes(), &value, b"EX", seconds.as_bytes()], out);
+        } else {
+            encode(&[b"SET".as_slice(), key.as_bytes(), &value], out);
+        }
+    }
+
+    /// Sets all keys in batches, each sent when the last is answered. Between batches the server sleeps, so that its CPU
+    /// time per batch can be read exactly: noise from other processes lengthens a batch but does not cost the server CPU.
+    pub fn run_in_batches(&self, port: u16, pid: u32, batch_len: u64, limit: Duration) -> Result<Vec<Batch>> {
+        let stream = open(port)?;
+        let meter = CpuMeter::open(pid)?;
+        let begun = Instant::now();
+        let mut random = Random::new(self.keys.start);
+        let mut batches = Vec::with_capacity(((self.keys.end - self.keys.start) / batch_len) as usize + 1);
+        let mut commands = Vec::new();
+        let mut next = self.keys.start;
+        while next < self.keys.end {
+            if begun.elapsed() > limit {
+                return Err(format!("only {next} keys were inserted in {limit:?}").into());
+            }
+            let end = (next + batch_len).min(self.keys.end);
+            commands.clear();
+            (next..end).for_each(|n| self.encode_set(n, &mut random, &mut commands));
+            let cpu_before_ns = meter.read_ns()?;
+            let sent = Instant::now();
+            (&stream).write_all(&commands)?;
+            read_oks(&stream, end - next)?;
+            let wall = sent.elapsed();
+            batches.push(Batch { cpu_ns: meter.read_ns()?.saturating_sub(cpu_before_ns), wall });
+            next = end;
+        }
+        Ok(batches)
+    }
+}
+
+/// What one batch of SETs cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Server CPU time. Its way to sleep after the reply may still be missing here and in the next batch instead.
+    pub cpu_ns: u64,
+    /// From sending to the last reply.
+    pub wall: Duration,
+}
+
+/// Reads `count` replies, all of which must be +OK.
+fn read_oks(mut stream: &TcpStream, count: u64) -> Result<()> {
+    let mut left = count * OK.len() as u64;
+    let mut buffer = vec![0; 64 * 1024];
+    let mut phase = 0;
+    while left > 0 {
+        let want = buffer.len().min(left as usize);
+        let len = stream.read(&mut buffer[..want])?;
+        if len == 0 {
+            return Err("the server closed the loading connection".into());
+        }
+        for (at, &byte) in buffer[..len].iter().enumerate() {
+            if byte != OK[phase] {
+                return Err(format!("a SET was answered {:?}", String::from_utf8_lossy(&buffer[at..len.min(at + 100)])).into());
+            }
+            phase = (phase + 1) % OK.len();
+        }
+        left -= len as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_have_the_stated_lengths() {
+        assert_eq!(KeyForm::Fifteen.key(1_999_999).len(), 15);
+        assert_eq!(KeyForm::Benchmark.key(7), "key:000000000007");
+    }
+}

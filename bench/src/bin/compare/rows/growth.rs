@@ -1,0 +1,57 @@
+//! The longest step while many keys are inserted: does the table ever stop the world to grow?
+
+use std::time::Duration;
+
+use crate::Result;
+use crate::args::Setup;
+use crate::load::{Batch, KeyForm, Load};
+use crate::report::{Report, RowId};
+use crate::server::Server;
+
+use super::{start, with_log};
+
+/// Small enough that the usual cost of a batch hides no millisecond.
+const BATCH_LEN: u64 = 32;
+const LIMIT: Duration = Duration::from_secs(240);
+/// INFO field in which a server may report its longest growth step itself, in microseconds.
+const OWN_ACCOUNT: &str = "growth_step_usec_max";
+
+pub fn measure(setup: &Setup, report: &mut Report, at: usize) -> Result<()> {
+    let server = start(setup, at)?;
+    insert(setup, report, at, &server).map_err(|e| with_log(&server, e))
+}
+
+fn insert(setup: &Setup, report: &mut Report, at: usize, server: &Server) -> Result<()> {
+    let load = Load { keys: 0..setup.growth_keys, form: KeyForm::Fifteen, value_len: 8, expires: false };
+    let batches = load.run_in_batches(server.port(), server.pid(), BATCH_LEN, LIMIT)?;
+    let (cpu_ms, wall_ms) = longest_ms(&batches).ok_or("no batches")?;
+    report.record(RowId::GrowthCpu, at, cpu_ms);
+    report.record(RowId::GrowthWall, at, wall_ms);
+    if let Some(own_us) = server.client()?.info("everything", OWN_ACCOUNT)? {
+        report.record(RowId::GrowthOwn, at, own_us.parse::<f64>()? / 1e3);
+    }
+    Ok(())
+}
+
+/// CPU time of the most expensive batch beyond that of the median one, and the time of the longest; milliseconds.
+fn longest_ms(batches: &[Batch]) -> Option<(f64, f64)> {
+    let mut cpu_ns: Vec<u64> = batches.iter().map(|batch| batch.cpu_ns).collect();
+    cpu_ns.sort_unstable();
+    let usual_ns = cpu_ns.get(cpu_ns.len() / 2)?;
+    let extra_ns = cpu_ns.last()? - usual_ns;
+    let wall = batches.iter().map(|batch| batch.wall).max()?;
+    Some((extra_ns as f64 / 1e6, wall.as_secs_f64() * 1e3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_step_excludes_the_usual_cost() {
+        let batch = |cpu_us: u64| Batch { cpu_ns: cpu_us * 1000, wall: Duration::from_micros(cpu_us + 10) };
+        let batches: Vec<Batch> = [30, 31, 29, 1030, 30].map(batch).into();
+        let (cpu_ms, wall_ms) = longest_ms(&batches).unwrap();
+        assert!((cpu_ms - 1.0).abs() < 1e-9 && (wall_ms - 1.04).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,56 @@
+//! Resident bytes per key: what an empty server grows by, over the keys it holds.
+//!
+//! Tables grow in steps, so one size would flatter or wrong a server; the figure is the mean over three sizes.
+
+use std::time::{Duration, Instant};
+
+use crate::args::Setup;
+use crate::load::{KeyForm, Load};
+use crate::report::{Report, RowId};
+use crate::server::Server;
+use crate::{Result, proc};
+
+use super::{start, with_log};
+
+/// Value length and whether keys expire.
+const SHAPES: [(usize, bool); 4] = [(8, false), (32, false), (100, false), (32, true)];
+const SIZES: [u64; 3] = [1_000_000, 1_400_000, 2_000_000];
+
+pub fn measure(setup: &Setup, report: &mut Report, at: usize) -> Result<()> {
+    for (value_len, expires) in SHAPES {
+        let server = start(setup, at)?;
+        let bytes = bytes_per_key(setup, &server, value_len, expires).map_err(|e| with_log(&server, e))?;
+        report.record(RowId::KeyBytes { value_len, expires }, at, bytes);
+    }
+    Ok(())
+}
+
+fn bytes_per_key(setup: &Setup, server: &Server, value_len: usize, expires: bool) -> Result<f64> {
+    let empty = settled_rss_bytes(server.pid())?;
+    let mut from = 0;
+    let mut sum = 0.0;
+    for size in SIZES.map(|size| setup.scaled(size)) {
+        Load { keys: from..size, form: KeyForm::Fifteen, value_len, expires }.run(server.port())?;
+        from = size;
+        let bytes = settled_rss_bytes(server.pid())?.saturating_sub(empty) as f64 / size as f64;
+        eprintln!("    {size} keys of {value_len} bytes: {bytes:.1} bytes per key");
+        sum += bytes;
+    }
+    Ok(sum / SIZES.len() as f64)
+}
+
+/// Resident bytes once they have stayed the same for half a second (tables may still be moving after a load), or after
+/// some seconds whatever they are then.
+fn settled_rss_bytes(pid: u32) -> Result<u64> {
+    let deadline = Instant::now() + Duration::from_secs(6);
+    let mut last = proc::rss_bytes(pid)?;
+    let mut since = Instant::now();
+    while since.elapsed() < Duration::from_millis(500) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = proc::rss_bytes(pid)?;
+        if now.abs_diff(last) > 64 * 1024 {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    Ok(last)
+}
