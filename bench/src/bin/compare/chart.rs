@@ -112,12 +112,9 @@ fn row(out: &mut String, y: f64, bars: &Bars) -> f64 {
             "<rect x=\"{LABEL_WIDTH}\" y=\"{top:.1}\" width=\"{length:.1}\" height=\"{BAR_HEIGHT}\" rx=\"2\" fill=\"{}\"/>",
             BARS[at % BARS.len()]
         );
-        // A goal mark further right would stand in the figure's place.
-        let beside = bars.goal.map_or(0.0, x_of);
-        let end = LABEL_WIDTH + length;
-        let x = if beside > end - 3.0 && beside < end + 48.0 { beside + 8.0 } else { end + 7.0 };
-        let more = if ratio > RATIO_MAX { " →" } else { "" };
-        text(out, x, top + BAR_HEIGHT - 2.5, "start", "700", &format!("{ratio:.2}{more}"));
+        // Figures stand in a column of their own, where no bar, line or mark crosses them.
+        let more = if ratio > RATIO_MAX { "→ " } else { "" };
+        text(out, WIDTH - 16.0, top + BAR_HEIGHT - 2.5, "end", "700", &format!("{more}{ratio:.2}"));
     }
     if let Some(goal) = bars.goal {
         let x = x_of(goal) - 1.5;
@@ -158,7 +155,7 @@ mod tests {
             date: "2000-01-01".into(),
         };
         let svg = svg(&chart);
-        assert!(svg.contains("a&lt;b") && svg.contains("k&amp;k") && svg.contains("9.00 →"));
+        assert!(svg.contains("a&lt;b") && svg.contains("k&amp;k") && svg.contains("→ 9.00"));
         assert!(!svg.contains("a<b") && !svg.contains("\"\"x"));
     }
 }
