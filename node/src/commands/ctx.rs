@@ -54,8 +54,21 @@ impl<'a> Ctx<'a> {
 
     /// Whether this node is a replica that leaves expiry to its primary.
     #[inline]
-    fn is_replica(&mut self) -> bool {
-        self.keys.any().replica
+    pub fn is_replica(&mut self) -> bool {
+        self.origin == Origin::Primary || self.keys.any().replica
+    }
+
+    /// The number of databases.
+    pub fn databases(&mut self) -> usize {
+        self.keys.any().dbs.len()
+    }
+
+    /// Does something in another database than the selected one.
+    pub fn in_db<R>(&mut self, db: DbIndex, work: impl FnOnce(&mut Self) -> R) -> R {
+        let selected = std::mem::replace(&mut self.db, db);
+        let result = work(self);
+        self.db = selected;
+        result
     }
 
     // ---- looking up -------------------------------------------------------------------------------------------------
@@ -63,19 +76,44 @@ impl<'a> Ctx<'a> {
     /// The entry at `key`, for reading. Counts a hit or a miss, and notes the access. An expired entry is not there.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
+        self.read_into(key).0
+    }
+
+    /// As [`read`](Self::read), together with the reply, so that the one can be written into the other without a copy.
+    #[inline]
+    pub fn read_into(&mut self, key: &[u8]) -> (Option<EntryRef<'_>>, &mut Reply) {
         let (db, now, touch) = (self.db, self.now, !self.no_touch);
         let spot = self.locate(key);
         let shard = self.keys.shard_for(key);
         let Some(spot) = spot else {
             shard.stats.misses += 1;
-            return None;
+            return (None, self.reply);
         };
         shard.stats.hits += 1;
         let table = &shard.dbs[db.0 as usize];
         if touch {
             table.touch(spot, now);
         }
-        Some(table.at(spot))
+        (Some(table.at(spot)), self.reply)
+    }
+
+    /// As [`read`](Self::read), without noting the access: for `TTL`, `EXISTS`, `TYPE`.
+    pub fn look(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
+        let (db, spot) = (self.db, self.locate(key));
+        let shard = self.keys.shard_for(key);
+        match spot {
+            None => shard.stats.misses += 1,
+            Some(_) => shard.stats.hits += 1,
+        }
+        spot.map(|spot| shard.dbs[db.0 as usize].at(spot))
+    }
+
+    /// Notes an access to `key`, even for a client that leaves no traces otherwise; says whether there is an entry.
+    pub fn touch(&mut self, key: &[u8]) -> bool {
+        let no_touch = std::mem::replace(&mut self.no_touch, false);
+        let found = self.read(key).is_some();
+        self.no_touch = no_touch;
+        found
     }
 
     /// The entry at `key` as it is, without counting or noting the access: for `OBJECT`, `TTL`, `EXISTS`' helpers, conditions.
@@ -141,6 +179,15 @@ impl<'a> Ctx<'a> {
         self.changed(key);
     }
 
+    /// Puts an entry under its key, whatever was there. Counts as one change.
+    pub fn put(&mut self, entry: Entry) {
+        let db = self.db;
+        let shard = self.keys.shard_for(entry.key());
+        shard.watch.touched(db, entry.key());
+        shard.dbs[db.0 as usize].put(entry);
+        self.dirty += 1;
+    }
+
     /// Takes the entry at `key` away. Counts as one change if there was one.
     pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         self.locate(key)?;
@@ -169,6 +216,19 @@ impl<'a> Ctx<'a> {
             self.changed(key);
         }
         done
+    }
+
+    /// Sets the deadline of an existing entry, as a client asked for it, and propagates that. Where it has passed, the entry is
+    /// deleted instead; but a replica waits for its primary to say so.
+    pub fn expire_at(&mut self, key: &[u8], deadline: UnixMs) {
+        if deadline <= self.now && !self.is_replica() {
+            if self.delete(key) {
+                let name: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+                self.propagate(&[name, key]);
+            }
+        } else if self.set_expire(key, Some(deadline)) {
+            self.propagate(&[b"PEXPIREAT", key, itoa::Buffer::new().format(deadline.0).as_bytes()]);
+        }
     }
 
     /// Says that the entry at `key` was changed: watchers of it are told, and the command will be propagated.

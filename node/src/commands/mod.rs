@@ -3,6 +3,12 @@
 //! A command function never waits, spawns, or touches a socket, a clock or a random source other than through its [`Ctx`].
 
 mod ctx;
+pub mod errors;
+pub mod generic;
+pub mod parse;
+pub mod strings;
+#[cfg(test)]
+pub mod testing;
 
 pub use ctx::{Ctx, Origin};
 
@@ -12,4 +18,4 @@ use koltso_proto::resp::Args;
 pub type Handler = fn(&mut Ctx<'_>, Args<'_>);
 
 /// Every family's commands, by lower-case name.
-pub const FAMILIES: &[&[(&str, Handler)]] = &[];
+pub const FAMILIES: &[&[(&str, Handler)]] = &[generic::HANDLERS, strings::HANDLERS];

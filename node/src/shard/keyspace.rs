@@ -1,6 +1,7 @@
 //! The shards that an execution holds, seen as one keyspace.
 
 use super::Shard;
+use koltso_proto::id::ShardId;
 use koltso_proto::slot;
 
 /// A view over the shards that are here: the core's own alone, or several that were lent to it.
@@ -33,6 +34,20 @@ impl<'a> Keyspace<'a> {
             None => usize::from(slot::shard_of(slot::slot_of(key), self.slots.len() as u16).0),
         };
         self.slots[index].as_deref_mut().expect("a command is given every shard its keys lie in")
+    }
+
+    /// The number of shards that the node has, held or not.
+    pub fn shards_total(&self) -> u16 {
+        self.slots.len() as u16
+    }
+
+    /// A certain shard, if it is held.
+    pub fn shard(&mut self, id: ShardId) -> Option<&mut Shard> {
+        let index = usize::from(id.0);
+        if self.only.is_some_and(|only| only != index) {
+            return None;
+        }
+        self.slots.get_mut(index)?.as_deref_mut()
     }
 
     /// Every shard held, in ascending order.
