@@ -34,6 +34,7 @@
 //! | [`reader`] | takes a file in pieces of any size and gives items back |
 //! | [`value`] | values as the reader hands them out |
 //! | [`dump`] | `DUMP` and `RESTORE` payloads |
+//! | [`survey`](self::survey) | says what is in a file |
 //! | [`crc`], [`lzf`] | the checksum, the compression |
 //!
 //! Whatever is read counts as hostile: every size is checked against bytes that are there before anything is allocated, and
@@ -41,8 +42,29 @@
 
 pub mod consts;
 pub mod crc;
+mod cursor;
+mod decode;
+pub mod dump;
+mod error;
+mod extent;
+mod item;
 pub mod lzf;
+mod magic;
+pub mod reader;
+pub mod survey;
+mod unique;
+pub mod value;
 pub mod writer;
+mod zipmap;
 
 pub use crc::{Crc64, crc64};
+pub use dump::{Dump, DumpError, decode_value, finish_dump, open_dump};
+pub use error::{Fault, RdbError};
+pub use item::{Checksum, Entry, Item, Limits, STRING_BYTES_MAX};
 pub use lzf::Lzf;
+pub use magic::Dialect;
+pub use reader::Decoder;
+pub use value::{ListNode, RawStream, RdbHash, RdbSet, RdbValue, RdbZset, Text, TtlField};
+
+#[cfg(test)]
+mod tests;
