@@ -19,3 +19,18 @@ pub type Handler = fn(&mut Ctx<'_>, Args<'_>);
 
 /// Every family's commands, by lower-case name.
 pub const FAMILIES: &[&[(&str, Handler)]] = &[generic::HANDLERS, strings::HANDLERS];
+
+#[cfg(test)]
+mod tests {
+    use super::FAMILIES;
+
+    #[test]
+    fn every_command_of_a_family_is_in_the_command_table_once() {
+        let mut names: Vec<&str> = FAMILIES.iter().flat_map(|family| family.iter()).map(|(name, _)| *name).collect();
+        assert!(names.iter().all(|name| koltso_proto::command::lookup(name.as_bytes()).is_some_and(|spec| spec.name == *name)));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -12,11 +12,13 @@
 //!
 //! Effects are the commands that replicas get, separated by `; `.
 
+use super::errors::wrong_arity;
 use super::{Ctx, FAMILIES, Origin};
 use crate::config::Config;
 use crate::effects::EffectBuffer;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
+use koltso_proto::command;
 use koltso_proto::id::{DbIndex, ShardId, UnixMs};
 use koltso_proto::resp::{Limits, Reply, RequestParser, Step, put_command};
 use rand::SeedableRng;
@@ -84,11 +86,15 @@ impl Node {
         text_of_reply(&self.run_args(&args))
     }
 
-    /// Runs a command; the reply as it goes to the client.
+    /// Runs a command; the reply as it goes to the client. The number of arguments is checked as the dispatcher does.
     pub fn run_args(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let name = String::from_utf8_lossy(args[0]).to_lowercase();
         let found = FAMILIES.iter().flat_map(|family| family.iter()).find(|(known, _)| *known == name);
         let (_, handler) = found.unwrap_or_else(|| panic!("no family has '{name}'"));
+        let spec = command::lookup(args[0]).unwrap_or_else(|| panic!("the command table lacks '{name}'"));
+        if !spec.check_arity(args.len()) {
+            return format!("-{}\r\n", String::from_utf8_lossy(wrong_arity(spec.name).as_ref())).into_bytes();
+        }
         let mut request = Vec::new();
         put_command(&mut request, args);
         let mut parser = RequestParser::new();

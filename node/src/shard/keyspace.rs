@@ -63,6 +63,10 @@ impl<'a> Keyspace<'a> {
     /// Any one shard held, for what is equal in all of them.
     #[inline]
     pub fn any(&mut self) -> &mut Shard {
-        self.shards().next().expect("an execution holds at least one shard")
+        let shard = match self.only {
+            Some(index) => self.slots[index].as_deref_mut(),
+            None => self.slots.iter_mut().find_map(Option::as_deref_mut),
+        };
+        shard.expect("an execution holds at least one shard")
     }
 }
