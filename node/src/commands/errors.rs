@@ -51,6 +51,8 @@ pub const WRONG_TYPE: Error = Error::fixed("WRONGTYPE Operation against a key ho
 pub const SYNTAX: Error = Error::fixed("ERR syntax error");
 /// An argument or a stored value is not a 64-bit signed integer.
 pub const NOT_INTEGER: Error = Error::fixed("ERR value is not an integer or out of range");
+/// An argument is an integer, but not one of 32 bits.
+pub const NOT_INT32: Error = Error::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
 /// A count that must not be negative is.
 pub const NOT_POSITIVE: Error = Error::fixed("ERR value is out of range, must be positive");
 /// An argument or a stored value is not a floating point number.

@@ -25,13 +25,20 @@ pub fn count(text: &[u8]) -> Outcome<usize> {
     usize::try_from(n).map_err(|_| errors::NOT_POSITIVE)
 }
 
+/// A 32-bit signed integer.
+pub fn int32(text: &[u8]) -> Outcome<i32> {
+    i32::try_from(int(text)?).map_err(|_| errors::NOT_INT32)
+}
+
 /// One of `databases` databases.
 pub fn db(text: &[u8], databases: usize) -> Outcome<DbIndex> {
-    let index = int(text)?;
-    match u32::try_from(index) {
-        Ok(index) if (index as usize) < databases => Ok(DbIndex(index)),
-        _ => Err(errors::DB_OUT_OF_RANGE),
-    }
+    existing_db(int32(text)?, databases)
+}
+
+/// The database of this index, if it is one of `databases`.
+pub fn existing_db(index: i32, databases: usize) -> Outcome<DbIndex> {
+    let index = u32::try_from(index).ok().filter(|&index| (index as usize) < databases);
+    index.map(DbIndex).ok_or(errors::DB_OUT_OF_RANGE)
 }
 
 /// Whether `text` is `word`, without regard to case. `word` is in upper case.

@@ -66,13 +66,9 @@ fn propagate_as_given(cx: &mut Ctx<'_>, args: Args<'_>) {
 /// `SWAPDB index1 index2`.
 pub fn swapdb(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let databases = cx.databases();
-    let first = parse::int(args.get(1)).map_err(|_| BAD_FIRST_DB)?;
-    let second = parse::int(args.get(2)).map_err(|_| BAD_SECOND_DB)?;
-    let in_range = |index: i64| match u32::try_from(index) {
-        Ok(index) if (index as usize) < databases => Ok(DbIndex(index)),
-        _ => Err(errors::DB_OUT_OF_RANGE),
-    };
-    let (first, second) = (in_range(first)?, in_range(second)?);
+    let first = parse::int32(args.get(1)).map_err(|_| BAD_FIRST_DB)?;
+    let second = parse::int32(args.get(2)).map_err(|_| BAD_SECOND_DB)?;
+    let (first, second) = (parse::existing_db(first, databases)?, parse::existing_db(second, databases)?);
     if first != second {
         cx.keys.shards().for_each(|shard| swap_in_shard(shard, first, second));
     }

@@ -173,6 +173,7 @@ fn copying_and_moving_across_databases() {
             ("MOVE b 1", ":0", ""),
             ("MOVE a 0", "-ERR source and destination objects are the same", ""),
             ("MOVE a 4", "-ERR DB index is out of range", ""),
+            ("MOVE a 2147483648", "-ERR value is out of range, value must between -2147483648 and 2147483647", ""),
             ("MOVE a x", "-ERR value is not an integer or out of range", ""),
             ("DBSIZE", ":1", ""),
         ]);
@@ -228,6 +229,7 @@ fn swapping_databases() {
             ("SWAPDB 0 0", "OK", "SWAPDB 0 0"),
             ("SWAPDB x 1", "-ERR invalid first DB index", ""),
             ("SWAPDB 0 x", "-ERR invalid second DB index", ""),
+            ("SWAPDB 0 2147483648", "-ERR invalid second DB index", ""),
             ("SWAPDB 0 4", "-ERR DB index is out of range", ""),
             ("SWAPDB -1 0", "-ERR DB index is out of range", ""),
         ]);
