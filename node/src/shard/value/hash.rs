@@ -1,17 +1,262 @@
-//! (to come) a hash.
+//! Hashes: a listpack of fields and values while small, a segmented table when not.
+//!
+//! Fields and values come out as [`Element`]s, because a listpack keeps integers as integers. A hash never goes back to the
+//! packed form by itself.
 
-/// (to come) a hash.
-#[derive(Clone, Debug, Default)]
-pub struct Hash {}
+use super::segments::{Item, SegmentTable, hash_of};
+use super::thresholds::Thresholds;
+use koltso_proto::listpack::{Element, IntText, Listpack};
+use rand::RngExt;
+use rand::rngs::SmallRng;
+use std::fmt;
+
+/// A field with its value in a table, in one allocation: the field's length in bytes of seven bits, lowest first, of which all
+/// but the last have the top bit set; the field; the value.
+#[derive(Clone)]
+pub struct Pair(Box<[u8]>);
+
+impl Pair {
+    fn new(field: &[u8], value: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(10 + field.len() + value.len());
+        let mut len = field.len();
+        while len >= 0x80 {
+            bytes.push(len as u8 | 0x80);
+            len >>= 7;
+        }
+        bytes.push(len as u8);
+        bytes.extend_from_slice(field);
+        bytes.extend_from_slice(value);
+        Pair(bytes.into())
+    }
+
+    #[inline]
+    fn split(&self) -> (&[u8], &[u8]) {
+        let (mut len, mut at, mut shift) = (0, 0, 0);
+        loop {
+            let byte = self.0[at];
+            len |= usize::from(byte & 0x7f) << shift;
+            at += 1;
+            shift += 7;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        self.0[at..].split_at(len)
+    }
+
+    #[inline]
+    fn field(&self) -> &[u8] {
+        self.split().0
+    }
+
+    fn elements(&self) -> (Element<'_>, Element<'_>) {
+        let (field, value) = self.split();
+        (Element::Str(field), Element::Str(value))
+    }
+}
+
+impl Item for Pair {
+    fn hash(&self) -> u64 {
+        hash_of(self.field())
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A hash.
+#[derive(Clone)]
+pub enum Hash {
+    /// `listpack`: field, value, field, value, …
+    Packed(Listpack),
+    /// `hashtable`
+    Table(Box<SegmentTable<Pair>>),
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Hash {
+    /// An empty hash.
+    pub fn new() -> Self {
+        Hash::Packed(Listpack::new())
+    }
+
     /// What `OBJECT ENCODING` says.
     pub fn encoding(&self) -> &'static str {
-        "hashtable"
+        match self {
+            Hash::Packed(_) => "listpack",
+            Hash::Table(_) => "hashtable",
+        }
+    }
+
+    /// The number of fields.
+    pub fn len(&self) -> usize {
+        match self {
+            Hash::Packed(pack) => pack.len() / 2,
+            Hash::Table(table) => table.len(),
+        }
+    }
+
+    /// Whether there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of `field`.
+    #[inline]
+    pub fn get(&self, field: &[u8]) -> Option<Element<'_>> {
+        match self {
+            Hash::Packed(pack) => pack.element(pack.next(pack.find(field, 1)?)?),
+            Hash::Table(table) => {
+                table.find(hash_of(field), |pair| pair.field() == field).map(|pair| Element::Str(pair.split().1))
+            }
+        }
+    }
+
+    /// Goes over to a table ahead of a command that sets `count` fields, the longest field or value being of `longest` bytes and
+    /// all together of `bytes`. Redis decides so before it looks at which of the fields are new.
+    pub fn grow_if_needed(&mut self, count: usize, longest: usize, bytes: usize, limits: &Thresholds) {
+        if let Hash::Packed(pack) = self
+            && (count > limits.hash_packed_entries || longest > limits.hash_packed_value || !pack.fits(bytes))
+        {
+            self.to_table();
+        }
+    }
+
+    /// Sets `field`; true if it is new.
+    pub fn set(&mut self, field: &[u8], value: &[u8], limits: &Thresholds) -> bool {
+        self.grow_if_needed(0, field.len().max(value.len()), field.len() + value.len() + 20, limits);
+        match self {
+            Hash::Packed(pack) => {
+                if let Some(pos) = pack.find(field, 1) {
+                    if let Some(pos) = pack.next(pos) {
+                        pack.replace(pos, value);
+                    }
+                    return false;
+                }
+                pack.push_back(field);
+                pack.push_back(value);
+                if pack.len() / 2 > limits.hash_packed_entries {
+                    self.to_table();
+                }
+                true
+            }
+            Hash::Table(table) => match table.find_mut(hash_of(field), |pair| pair.field() == field) {
+                Some(pair) => {
+                    *pair = Pair::new(field, value);
+                    false
+                }
+                None => {
+                    table.insert(Pair::new(field, value));
+                    true
+                }
+            },
+        }
+    }
+
+    /// Removes `field`; false if it was not there.
+    pub fn remove(&mut self, field: &[u8]) -> bool {
+        match self {
+            Hash::Packed(pack) => match pack.find(field, 1) {
+                Some(pos) => {
+                    pack.remove_many(pos, 2);
+                    true
+                }
+                None => false,
+            },
+            Hash::Table(table) => table.remove(hash_of(field), |pair| pair.field() == field).is_some(),
+        }
+    }
+
+    /// All fields with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (Element<'_>, Element<'_>)> {
+        let (pack, table) = match self {
+            Hash::Packed(pack) => (Some(pack), None),
+            Hash::Table(table) => (None, Some(table)),
+        };
+        let pairs = pack.into_iter().flat_map(|pack| {
+            let mut elements = pack.iter().map(|(_, element)| element);
+            std::iter::from_fn(move || Some((elements.next()?, elements.next()?)))
+        });
+        pairs.chain(table.into_iter().flat_map(|table| table.iter()).map(Pair::elements))
+    }
+
+    /// Any field with its value, each with the same chance.
+    pub fn random(&self, rng: &mut SmallRng) -> Option<(Element<'_>, Element<'_>)> {
+        if self.is_empty() {
+            return None;
+        }
+        match self {
+            Hash::Packed(pack) => {
+                let pos = pack.seek(2 * rng.random_range(0..pack.len() / 2) as i64)?;
+                Some((pack.element(pos)?, pack.element(pack.next(pos)?)?))
+            }
+            Hash::Table(table) => table.random(rng).map(Pair::elements),
+        }
+    }
+
+    /// Visits fields from `cursor` on, about `count` of them unless the hash is small: then all. Returns the cursor to go on
+    /// with, 0 at the end.
+    pub fn scan<'a>(&'a self, cursor: u64, count: usize, mut visit: impl FnMut(Element<'a>, Element<'a>)) -> u64 {
+        match self {
+            Hash::Table(table) => table.scan(cursor, count, |pair| {
+                let (field, value) = pair.elements();
+                visit(field, value);
+            }),
+            small => {
+                small.iter().for_each(|(field, value)| visit(field, value));
+                0
+            }
+        }
+    }
+
+    /// Drops about `budget` fields; true when nothing is left. For giving a large hash back slowly.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        match self {
+            Hash::Table(table) => table.free_some(budget),
+            small => {
+                *small = Hash::new();
+                true
+            }
+        }
     }
 
     /// Bytes on the heap, estimated.
     pub fn heap_bytes(&self) -> usize {
-        0
+        match self {
+            Hash::Packed(pack) => pack.capacity(),
+            Hash::Table(table) => table.heap_bytes() + size_of::<SegmentTable<Pair>>(),
+        }
+    }
+
+    /// Takes a listpack of unique fields and their values that came out of a file.
+    pub fn from_packed(pack: Listpack, limits: &Thresholds) -> Self {
+        let longest = pack.iter().map(|(_, element)| element.text_len()).max().unwrap_or_default();
+        let mut hash = Hash::Packed(pack);
+        hash.grow_if_needed(hash.len(), longest, 0, limits);
+        hash
+    }
+
+    fn to_table(&mut self) {
+        let mut table = Box::<SegmentTable<Pair>>::default();
+        let (mut field_text, mut value_text) = (IntText::new(), IntText::new());
+        self.iter().for_each(|(field, value)| {
+            table.insert(Pair::new(field.bytes(&mut field_text), value.bytes(&mut value_text)));
+        });
+        *self = Hash::Table(table);
     }
 }
+
+#[cfg(test)]
+mod tests;

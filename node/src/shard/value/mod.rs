@@ -5,14 +5,18 @@
 
 mod hash;
 mod list;
+mod segments;
 mod set;
+mod thresholds;
+mod tree;
 mod zset;
 
 pub use hash::Hash;
-pub use list::List;
+pub use list::{End, List};
 pub use set::Set;
 use std::sync::Arc;
-pub use zset::Zset;
+pub use thresholds::Thresholds;
+pub use zset::{Bound, Zset};
 
 /// The type of a value, as `TYPE` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,77 @@
+//! The packed form of a sorted set: member, score, member, score, … in order, in one listpack.
+
+use super::Bound;
+use koltso_proto::listpack::{Element, Listpack};
+use koltso_proto::number::{parse_f64, write_f64};
+
+/// Reads a score. What cannot be read never gets here; it would count as 0.
+pub(super) fn score_of(element: Element<'_>) -> f64 {
+    match element {
+        Element::Int(value) => value as f64,
+        Element::Str(text) => parse_f64(text).unwrap_or_default(),
+    }
+}
+
+/// All members with their scores, upwards.
+pub(super) fn iter(pack: &Listpack) -> impl Iterator<Item = (Element<'_>, f64)> {
+    let mut elements = pack.iter().map(|(_, element)| element);
+    std::iter::from_fn(move || {
+        let member = elements.next()?;
+        Some((member, score_of(elements.next()?)))
+    })
+}
+
+/// All members with their scores, downwards.
+pub(super) fn iter_rev(pack: &Listpack) -> impl Iterator<Item = (Element<'_>, f64)> {
+    let mut elements = pack.iter_rev().map(|(_, element)| element);
+    std::iter::from_fn(move || {
+        let score = score_of(elements.next()?);
+        Some((elements.next()?, score))
+    })
+}
+
+/// Where `member` is, and its score.
+pub(super) fn find(pack: &Listpack, member: &[u8]) -> Option<(usize, f64)> {
+    let pos = pack.find(member, 1)?;
+    Some((pos, score_of(pack.element(pack.next(pos)?)?)))
+}
+
+/// Inserts a member that is not there.
+pub(super) fn insert(pack: &mut Listpack, member: &[u8], score: f64) {
+    let place = Bound::BeforeMember(score, member);
+    let mut elements = pack.iter();
+    let mut at = None;
+    while let (Some((pos, own)), Some((_, own_score))) = (elements.next(), elements.next()) {
+        if !place.follows_element(score_of(own_score), own) {
+            at = Some(pos);
+            break;
+        }
+    }
+    match at {
+        None => {
+            pack.push_back(member);
+            push_score(pack, score);
+        }
+        Some(pos) => {
+            let mut text = Vec::with_capacity(24);
+            write_f64(&mut text, score);
+            pack.insert_before(pos, &text);
+            pack.insert_before(pos, member);
+        }
+    }
+}
+
+/// Appends a score.
+pub(super) fn push_score(pack: &mut Listpack, score: f64) {
+    let mut text = Vec::with_capacity(24);
+    write_f64(&mut text, score);
+    pack.push_back(&text);
+}
+
+/// Whether every member lies after the one before it.
+pub(super) fn is_ordered(pack: &Listpack) -> bool {
+    iter(pack).zip(iter(pack).skip(1)).all(|((member, score), (next, next_score))| {
+        let next = next.to_vec();
+        Bound::BeforeMember(next_score, &next).follows_element(score, member)
+    })
+}
