@@ -29,8 +29,9 @@ impl Pair {
         Pair(bytes.into())
     }
 
+    /// The field and the value.
     #[inline]
-    fn split(&self) -> (&[u8], &[u8]) {
+    pub fn split(&self) -> (&[u8], &[u8]) {
         let (mut len, mut at, mut shift) = (0, 0, 0);
         loop {
             let byte = self.0[at];
@@ -130,7 +131,7 @@ impl Hash {
         if let Hash::Packed(pack) = self
             && (count > limits.hash_packed_entries || longest > limits.hash_packed_value || !pack.fits(bytes))
         {
-            self.to_table();
+            self.become_table();
         }
     }
 
@@ -148,7 +149,7 @@ impl Hash {
                 pack.push_back(field);
                 pack.push_back(value);
                 if pack.len() / 2 > limits.hash_packed_entries {
-                    self.to_table();
+                    self.become_table();
                 }
                 true
             }
@@ -248,7 +249,7 @@ impl Hash {
         hash
     }
 
-    fn to_table(&mut self) {
+    fn become_table(&mut self) {
         let mut table = Box::<SegmentTable<Pair>>::default();
         let (mut field_text, mut value_text) = (IntText::new(), IntText::new());
         self.iter().for_each(|(field, value)| {

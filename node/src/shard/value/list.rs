@@ -26,7 +26,8 @@ pub enum List {
     Nodes(Box<Tree<Listpack>>),
 }
 
-/// Two neighbouring nodes become one at this size, in bytes: half of the default limit of a node.
+/// Two neighbouring nodes become one up to this size, in bytes, when something was removed: half of the default limit of a node.
+/// That may be more than a small `list-max-listpack-size` makes of new nodes.
 const MERGED_NODE_BYTES: usize = 4096;
 /// How many nodes an estimate of a list's size looks at.
 const NODE_SAMPLES: usize = 5;
@@ -291,11 +292,11 @@ impl List {
         nodes.flat_map(|(pack, pos)| pack.iter_rev_from(pos)).map(|(_, element)| element).take(count)
     }
 
-    /// The nodes, head first, for writing them to a file as they are.
-    pub fn packs(&self) -> impl Iterator<Item = &Listpack> {
+    /// The nodes from the one with the element at `position` on, for writing them to a file as they are.
+    pub fn packs(&self, position: usize) -> impl Iterator<Item = &Listpack> {
         let (pack, tree) = match self {
             List::Packed(pack) => (Some(pack), None),
-            List::Nodes(tree) => (None, Some(tree.leaves_from(0).map(|(pack, _)| pack))),
+            List::Nodes(tree) => (None, Some(tree.leaves_from(position).map(|(pack, _)| pack))),
         };
         pack.into_iter().chain(tree.into_iter().flatten())
     }

@@ -5,6 +5,7 @@
 
 mod hash;
 mod list;
+pub mod rdb;
 mod segments;
 mod set;
 mod thresholds;

@@ -110,6 +110,13 @@ impl<T: Item> Bucket for Group<T> {
     }
 }
 
+/// How far [`SegmentTable::walk`] came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Position {
+    group: usize,
+    segment: usize,
+}
+
 /// A hash table in segments.
 #[derive(Clone)]
 pub struct SegmentTable<T: Item> {
@@ -199,6 +206,24 @@ impl<T: Item> SegmentTable<T> {
 
     fn segments(&self) -> impl Iterator<Item = &Segment<T>> {
         self.groups.buckets.iter().flat_map(|group| group.buckets.iter().map(|segment| &**segment))
+    }
+
+    /// Visits the next segments from `at` on, with about `budget` items in all; true at the end. The table must not change
+    /// between the first call and the last.
+    pub fn walk(&self, at: &mut Position, budget: usize, mut visit: impl FnMut(&T)) -> bool {
+        let mut left = budget.max(1);
+        while let Some(group) = self.groups.buckets.get(at.group) {
+            while let Some(segment) = group.buckets.get(at.segment) {
+                if left == 0 {
+                    return false;
+                }
+                segment.table.iter().for_each(&mut visit);
+                left = left.saturating_sub(segment.table.len() + 1);
+                at.segment += 1;
+            }
+            *at = Position { group: at.group + 1, segment: 0 };
+        }
+        true
     }
 
     /// Visits items from `cursor` on, about `count` of them; returns the cursor to go on with, 0 after the last. An item that

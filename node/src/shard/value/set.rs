@@ -16,6 +16,13 @@ use std::fmt;
 #[derive(Clone)]
 pub struct Member(Box<[u8]>);
 
+impl Member {
+    /// The member's text.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl Item for Member {
     fn hash(&self) -> u64 {
         hash_of(&self.0)
@@ -100,7 +107,7 @@ impl Set {
                 Some(value) => {
                     let added = ints.insert(value);
                     if ints.len() > limits.intset_entries() {
-                        self.to_table();
+                        self.become_table();
                     }
                     return added;
                 }
@@ -117,7 +124,7 @@ impl Set {
                 {
                     pack.push_back(member);
                 } else {
-                    self.to_table();
+                    self.become_table();
                     return self.add(member, limits);
                 }
                 true
@@ -213,7 +220,7 @@ impl Set {
     pub fn from_ints(ints: Intset, limits: &Thresholds) -> Self {
         let mut set = Set::Ints(ints);
         if set.len() > limits.intset_entries() {
-            set.to_table();
+            set.become_table();
         }
         set
     }
@@ -224,7 +231,7 @@ impl Set {
         let fits = pack.len() <= limits.set_packed_entries && longest <= limits.set_packed_value;
         let mut set = Set::Packed(pack);
         if !fits {
-            set.to_table();
+            set.become_table();
         }
         set
     }
@@ -241,11 +248,11 @@ impl Set {
             ints.iter().for_each(|value| pack.push_back_int(value));
             *self = Set::Packed(pack);
         } else {
-            self.to_table();
+            self.become_table();
         }
     }
 
-    fn to_table(&mut self) {
+    fn become_table(&mut self) {
         let mut table = Box::<SegmentTable<Member>>::default();
         let mut text = IntText::new();
         self.iter().for_each(|element| table.insert(Member(element.bytes(&mut text).into())));

@@ -152,7 +152,9 @@ impl<L: Leaf> Child<L> {
                     Vec::new()
                 } else {
                     children.splice(at + 1..at + 1, more);
-                    tidy(children, at);
+                    if children[at].count == 0 {
+                        children.remove(at);
+                    }
                     let siblings = split_children(children);
                     self.count = children.iter().map(|child| child.count).sum();
                     siblings

@@ -97,7 +97,7 @@ impl Zset {
                 packed::insert(pack, member, score);
                 return None;
             }
-            self.to_big();
+            self.become_big();
         }
         match self {
             Zset::Packed(_) => None,
@@ -251,7 +251,7 @@ impl Zset {
         own
     }
 
-    fn to_big(&mut self) {
+    fn become_big(&mut self) {
         let mut big = Box::<Big>::default();
         for (member, score) in self.iter() {
             big.set(&member.to_vec(), score);

@@ -104,7 +104,7 @@ fn random_operations_match_a_deque_and_leave_clones_alone() {
         }
         assert_eq!(seen_encodings, (true, true), "at {list_node_size}");
         let mut rebuilt = List::new();
-        list.packs().for_each(|pack| rebuilt.push_pack(pack.clone(), &limits));
+        list.packs(0).for_each(|pack| rebuilt.push_pack(pack.clone(), &limits));
         assert_eq!(texts(rebuilt.iter()), model);
         while !list.free_some(10) {}
         assert!(list.is_empty());
@@ -137,7 +137,7 @@ fn pushing_to_one_end_leaves_full_nodes() {
     for end in [End::Head, End::Tail] {
         let mut list = List::new();
         (0..100_000).for_each(|n: u32| list.push(end, format!("element {n}").as_bytes(), &limits));
-        let full = list.packs().filter(|pack| pack.byte_len() > 8000).count();
-        assert!(full + 2 >= list.packs().count(), "{full} of {}", list.packs().count());
+        let full = list.packs(0).filter(|pack| pack.byte_len() > 8000).count();
+        assert!(full + 2 >= list.packs(0).count(), "{full} of {}", list.packs(0).count());
     }
 }
