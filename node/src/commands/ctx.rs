@@ -158,7 +158,7 @@ impl<'a> Ctx<'a> {
         shard.watch.touched(db, key);
         shard.stats.expired += 1;
         if self.logging() {
-            let name: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+            let name = self.name_of_deletion();
             self.effects.push(db, [name, key].into_iter());
         }
     }
@@ -222,13 +222,23 @@ impl<'a> Ctx<'a> {
     /// deleted instead; but a replica waits for its primary to say so.
     pub fn expire_at(&mut self, key: &[u8], deadline: UnixMs) {
         if deadline <= self.now && !self.is_replica() {
-            if self.delete(key) {
-                let name: &[u8] = if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-                self.propagate(&[name, key]);
-            }
+            self.delete_expired(key);
         } else if self.set_expire(key, Some(deadline)) {
             self.propagate(&[b"PEXPIREAT", key, itoa::Buffer::new().format(deadline.0).as_bytes()]);
         }
+    }
+
+    /// Deletes the entry at `key`, if there is one, since a client gave it a time that has passed; propagates just that.
+    pub fn delete_expired(&mut self, key: &[u8]) {
+        if self.delete(key) {
+            let name = self.name_of_deletion();
+            self.propagate(&[name, key]);
+        }
+    }
+
+    /// How replicas are told of an expired key.
+    fn name_of_deletion(&self) -> &'static [u8] {
+        if self.config.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" }
     }
 
     /// Says that the entry at `key` was changed: watchers of it are told, and the command will be propagated.

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::effects::EffectBuffer;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
+use crate::shard::value::Value;
 use koltso_proto::command;
 use koltso_proto::id::{DbIndex, ShardId, UnixMs};
 use koltso_proto::resp::{Limits, Reply, RequestParser, Step, put_command};
@@ -74,6 +75,21 @@ impl Node {
     /// Lets time pass.
     pub fn wait_ms(&mut self, ms: u64) {
         self.now.0 += ms;
+    }
+
+    /// Puts a value without a command.
+    pub fn put(&mut self, key: &str, value: Value) {
+        let (db, now) = (self.db.0 as usize, self.now);
+        let mut keys = Keyspace::all(&mut self.shards);
+        keys.shard_for(key.as_bytes()).dbs[db].set_value(key.as_bytes(), value, None, now);
+    }
+
+    /// The value at a key as `Debug` shows it.
+    pub fn debug_value(&mut self, key: &str) -> String {
+        let db = self.db.0 as usize;
+        let mut keys = Keyspace::all(&mut self.shards);
+        let found = keys.shard_for(key.as_bytes()).dbs[db].find(key.as_bytes()).map(|entry| entry.value());
+        found.map_or_else(String::new, |value| format!("{value:?}"))
     }
 
     /// Runs a command line; the reply as text.

@@ -2,6 +2,7 @@
 
 mod copy;
 mod databases;
+mod dump;
 mod existence;
 mod expire;
 mod object;
@@ -39,6 +40,8 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("flushdb", fallible!(databases::flushdb)),
     ("flushall", fallible!(databases::flushall)),
     ("swapdb", fallible!(databases::swapdb)),
+    ("dump", dump::dump),
+    ("restore", fallible!(dump::restore)),
     ("object", fallible!(object::object)),
 ];
 

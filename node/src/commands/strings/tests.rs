@@ -1,6 +1,7 @@
 //! Replies and effects of the string commands, as a real server has them.
 
-use crate::commands::testing::{Node, START, check, with_one_and_three_shards};
+use crate::commands::testing::{Node, check, with_one_and_three_shards};
+use crate::shard::value::Value;
 
 const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 
@@ -259,11 +260,7 @@ fn longest_common_subsequences() {
 #[test]
 fn no_string_command_touches_another_type() {
     with_one_and_three_shards(|node| {
-        let value = crate::shard::value::Value::Stream(vec![0]);
-        for id in 0..node.shards.len() {
-            let shard = node.shards[id].as_mut().unwrap();
-            shard.dbs[0].set_value(b"l", value.clone(), None, START);
-        }
+        node.put("l", Value::Stream(vec![0]));
         for line in [
             "GET l",
             "SET l x GET",
