@@ -47,6 +47,36 @@ pub fn is(text: &[u8], word: &str) -> bool {
     text.eq_ignore_ascii_case(word.as_bytes())
 }
 
+/// A word in upper case, to be matched against known ones. Any that is longer than those becomes empty.
+#[inline]
+pub fn upper(word: &[u8]) -> Upper {
+    let mut upper = Upper { bytes: [0; WORD_LEN_MAX], len: 0 };
+    if let Some(bytes) = upper.bytes.get_mut(..word.len()) {
+        bytes.copy_from_slice(word);
+        bytes.make_ascii_uppercase();
+        upper.len = word.len();
+    }
+    upper
+}
+
+/// No option of any command is longer than this.
+const WORD_LEN_MAX: usize = 16;
+
+/// See [`upper`].
+pub struct Upper {
+    bytes: [u8; WORD_LEN_MAX],
+    len: usize,
+}
+
+impl std::ops::Deref for Upper {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 /// The options behind a command's fixed arguments, one word at a time.
 #[derive(Clone)]
 pub struct Options<'a> {
@@ -96,7 +126,7 @@ pub struct TimeUnit {
 impl TimeUnit {
     /// Of the options `EX`, `PX`, `EXAT`, `PXAT`; `None` for any other word.
     pub fn of_option(word: &[u8]) -> Option<Self> {
-        let (seconds, absolute) = match word.to_ascii_uppercase().as_slice() {
+        let (seconds, absolute) = match &*upper(word) {
             b"EX" => (true, false),
             b"PX" => (false, false),
             b"EXAT" => (true, true),
@@ -203,6 +233,13 @@ mod tests {
         assert_eq!(SECONDS.deadline(b"0", NOW, "set"), Err(errors::bad_expire("set")));
         assert_eq!(SECONDS.deadline(b"x", NOW, "set"), Err(errors::NOT_INTEGER));
         assert_eq!(ms.deadline(b"5", NOW, "set"), Ok(UnixMs(5)));
+    }
+
+    #[test]
+    fn words_are_matched_in_any_case_and_never_by_a_part() {
+        assert_eq!(&*upper(b"withMatchLen"), b"WITHMATCHLEN");
+        assert_eq!(&*upper(b"ABCDEFGHIJKLMNOP"), b"ABCDEFGHIJKLMNOP");
+        assert_eq!(&*upper(b"ABCDEFGHIJKLMNOPQ"), b"");
     }
 
     #[test]

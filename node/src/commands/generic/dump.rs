@@ -108,7 +108,7 @@ impl Options {
         let mut options = Options::default();
         let mut words = parse::Options::new(args, 4);
         while let Some(word) = words.next() {
-            match (word.to_ascii_uppercase().as_slice(), options.access) {
+            match (&*parse::upper(word), options.access) {
                 (b"REPLACE", _) => options.replace = true,
                 (b"ABSTTL", _) => options.absolute = true,
                 (b"IDLETIME", None | Some(Access::IdleSeconds(_))) => {

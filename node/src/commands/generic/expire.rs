@@ -61,7 +61,7 @@ impl Condition {
         let mut condition = Condition::default();
         let mut words = parse::Options::new(args, 3);
         while let Some(word) = words.next() {
-            match word.to_ascii_uppercase().as_slice() {
+            match &*parse::upper(word) {
                 b"NX" => condition.nx = true,
                 b"XX" => condition.xx = true,
                 b"GT" => condition.gt = true,

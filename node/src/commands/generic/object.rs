@@ -1,7 +1,7 @@
 //! `OBJECT`: how a value is kept.
 
-use crate::commands::Ctx;
 use crate::commands::errors::{self, Error, Outcome};
+use crate::commands::{Ctx, parse};
 use koltso_proto::resp::Args;
 
 const LFU_OFF: Error = Error::fixed(
@@ -34,7 +34,7 @@ const HELP: &[&str] = &[
 
 /// `OBJECT ENCODING | FREQ | IDLETIME | REFCOUNT key`, `OBJECT HELP`.
 pub fn object(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    let (answer, name): (fn(&mut Ctx<'_>, &[u8]) -> Outcome, _) = match args.get(1).to_ascii_uppercase().as_slice() {
+    let (answer, name): (fn(&mut Ctx<'_>, &[u8]) -> Outcome, _) = match &*parse::upper(args.get(1)) {
         b"ENCODING" => (encoding, "object|encoding"),
         b"FREQ" => (freq, "object|freq"),
         b"IDLETIME" => (idletime, "object|idletime"),

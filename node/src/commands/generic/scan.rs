@@ -75,11 +75,17 @@ fn is_alive(entry: EntryRef<'_>, now: UnixMs) -> bool {
     entry.expire().is_none_or(|deadline| deadline > now)
 }
 
-/// `KEYS pattern`.
+/// `KEYS pattern`. A pattern that is no pattern is looked up.
 pub fn keys(cx: &mut Ctx<'_>, args: Args<'_>) {
     let (pattern, db, now) = (args.get(1), cx.db.0 as usize, cx.now);
-    let everything = pattern == b"*";
     let mut names = Names::default();
+    if glob::is_literal(pattern) {
+        if cx.peek(pattern).is_some() {
+            names.push(pattern);
+        }
+        return names.write(cx.reply);
+    }
+    let everything = pattern == b"*";
     for shard in cx.keys.shards() {
         for entry in shard.dbs[db].iter() {
             if (everything || glob::matches(pattern, entry.key())) && is_alive(entry, now) {

@@ -29,10 +29,14 @@ pub fn set(cx: &mut Ctx<'_>, args: Args<'_>) {
     }
 }
 
-#[cold]
 fn set_with_options(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (key, value) = (args.get(1), args.get(2));
     let options = SetOptions::parse(args, 3, cx.now)?;
+    if let (true, Expiry::At(deadline)) = (options.is_unconditional(), options.expiry) {
+        set_and_propagate(cx, key, value, Some(deadline));
+        cx.reply.ok();
+        return Ok(());
+    }
     let old = cx.peek(key);
     let (exists, old_expire) = (old.is_some(), old.and_then(|old| old.expire()));
     if options.get {

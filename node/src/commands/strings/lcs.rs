@@ -56,7 +56,7 @@ impl Options {
         let mut words = parse::Options::new(args, 3);
         let mut options = Options::default();
         while let Some(word) = words.next() {
-            match word.to_ascii_uppercase().as_slice() {
+            match &*parse::upper(word) {
                 b"LEN" => options.only_len = true,
                 b"IDX" => options.ranges = true,
                 b"WITHMATCHLEN" => options.with_match_len = true,

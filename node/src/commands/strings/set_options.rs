@@ -30,6 +30,11 @@ pub struct SetOptions {
 }
 
 impl SetOptions {
+    /// Whether neither condition nor reply depends on what the key holds.
+    pub fn is_unconditional(&self) -> bool {
+        !self.only_new && !self.only_existing && !self.get
+    }
+
     /// The options in `args` from `first` on.
     ///
     /// # Errors
@@ -48,7 +53,7 @@ impl SetOptions {
                 time = Some((unit, words.value()?));
                 continue;
             }
-            match word.to_ascii_uppercase().as_slice() {
+            match &*parse::upper(word) {
                 b"NX" if !options.only_existing => options.only_new = true,
                 b"XX" if !options.only_new => options.only_existing = true,
                 b"GET" => options.get = true,
