@@ -39,7 +39,8 @@ pub fn run(tool: &str, args: &[&str]) -> Output {
 /// Runs a redis tool and ends it after `span`: for `--stat`, `monitor` and the like, which never end by themselves.
 #[track_caller]
 pub fn run_for(span: Duration, tool: &str, args: &[&str]) -> Output {
-    let mut tool = Tool::start(tool, args);
+    // What is killed does not flush: it has to write line by line.
+    let mut tool = Tool::start("stdbuf", &[&["-oL", tool], args].concat());
     std::thread::sleep(span);
     tool.kill();
     tool.finish(RUN_DEADLINE)

@@ -242,7 +242,7 @@ impl Server {
             Ok(None) => Err(tail(&self.log())),
             Err(e) => Err(e.to_string()),
         });
-        assert!(status.core_dumped() || status.signal() != Some(6), "the server aborted\n{}", self.log_tail());
+        assert_ne!(status.signal(), Some(6), "the server aborted\n{}", self.log_tail());
         status
     }
 
@@ -252,6 +252,22 @@ impl Server {
         self.kill();
         self.launch();
         self.wait_ready();
+    }
+
+    /// As [`Server::restart`], with the configuration file as the server itself has rewritten it.
+    #[track_caller]
+    pub fn restart_as_it_is(&mut self) {
+        self.kill();
+        self.spawn();
+        self.wait_ready();
+    }
+
+    /// Starts it again where it is expected to refuse, and returns how it ended.
+    #[track_caller]
+    pub fn relaunch_to_fail(&mut self) -> ExitStatus {
+        self.kill();
+        self.launch();
+        self.wait_exit()
     }
 
     /// Adds configuration text, to be read at the next restart.
@@ -312,9 +328,13 @@ impl Server {
     fn launch(&mut self) {
         let config = self.dir.join("server.conf");
         fs::write(&config, format!("{}dir {}\n", self.config, self.dir.display())).expect("write the configuration file");
+        self.spawn();
+    }
+
+    fn spawn(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.log_path()).expect("open the log file");
         let mut command = self.kind.command();
-        command.arg(config);
+        command.arg(self.dir.join("server.conf"));
         if let Kind::Koltso { cores } = self.kind
             && self.kind.is_koltso()
         {
