@@ -30,7 +30,7 @@ pub struct Args {
     /// Rounds of each measurement; medians are reported [default: 3, with --quick 1]
     #[arg(long)]
     rounds: Option<usize>,
-    /// Random keys of the redis-benchmark rows, all present beforehand; 0: its single constant key
+    /// Random keys of the redis-benchmark rows, all present beforehand
     #[arg(long, default_value_t = 1_000_000)]
     keyspace: u64,
     /// Keys of the full-sync rows [default: 3000000, with --quick 300000]
@@ -53,9 +53,11 @@ pub struct Args {
 /// A part of the comparison that can be run on its own.
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Requests per second and CPU per operation
+    /// Requests per second and CPU per operation, random keys
     Basic,
-    /// The same with one attached replica
+    /// The same with redis-benchmark's default of one constant key
+    Onekey,
+    /// The same as basic with one attached replica
     Replica,
     /// Full sync: time, latency of writes meanwhile, memory
     Sync,
@@ -66,13 +68,14 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Part; 5] = [Part::Basic, Part::Replica, Part::Sync, Part::Memory, Part::Growth];
+    const ALL: [Part; 6] = [Part::Basic, Part::Onekey, Part::Replica, Part::Sync, Part::Memory, Part::Growth];
 }
 
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Part::Basic => "basic",
+            Part::Onekey => "onekey",
             Part::Replica => "replica",
             Part::Sync => "sync",
             Part::Memory => "memory",
@@ -115,7 +118,7 @@ impl Args {
             parts: self.rows.clone(),
             quick: self.quick,
             rounds: self.rounds.unwrap_or(if self.quick { 1 } else { 3 }).max(1),
-            keyspace: self.keyspace,
+            keyspace: self.keyspace.max(1),
             sync_keys: pick(self.sync_keys, 3_000_000).max(1),
             probe_rate: self.probe_rate.max(1),
             growth_keys: pick(self.growth_keys, 20_000_000).max(1),

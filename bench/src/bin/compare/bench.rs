@@ -11,6 +11,15 @@ pub const CLIENTS: u64 = 50;
 pub const VALUE_LEN: usize = 64;
 const LIMIT: Duration = Duration::from_secs(180);
 
+/// Which keys are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// Any of the key space (`-r`): operations pay for their cache misses.
+    Random,
+    /// Always the same, as redis-benchmark does by default: everything stays in the cache.
+    One,
+}
+
 /// One redis-benchmark test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Point {
@@ -21,18 +30,15 @@ pub struct Point {
 }
 
 /// Runs `point` and returns requests per second as redis-benchmark counts them.
-pub fn run(setup: &Setup, port: u16, point: Point) -> Result<f64> {
+pub fn run(setup: &Setup, port: u16, keys: Keys, point: Point) -> Result<f64> {
     let mut command = launch::pinned(&setup.redis_benchmark, &setup.client_cpus)?;
-    let words = [
-        ("-p", u64::from(port)),
-        ("-c", CLIENTS),
-        ("-d", VALUE_LEN as u64),
-        ("-P", point.pipeline),
-        ("-n", point.requests),
-        ("-r", setup.keyspace),
-    ];
-    for (flag, value) in words.into_iter().filter(|&(flag, value)| flag != "-r" || value > 0) {
+    let words =
+        [("-p", u64::from(port)), ("-c", CLIENTS), ("-d", VALUE_LEN as u64), ("-P", point.pipeline), ("-n", point.requests)];
+    for (flag, value) in words {
         command.args([flag, &value.to_string()]);
+    }
+    if keys == Keys::Random {
+        command.args(["-r", &setup.keyspace.to_string()]);
     }
     command.args(["-h", "127.0.0.1", "-t", point.test, "--csv"]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;

@@ -1,6 +1,7 @@
 //! What koltso is to reach, row by row, compared with redis-server 7.0.15 on one core each. All goals stand here.
 
-use crate::report::RowId;
+use crate::load::{Shape, Value};
+use crate::row::{LoadId, RowId};
 
 /// A bound on one row of the table.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,22 +16,34 @@ pub enum Goal {
 pub fn goal(row: RowId) -> Option<Goal> {
     use Goal::{Absolute, Ratio};
     Some(match row {
-        RowId::Cpu { test: "set", pipeline: 1, replica: false } => Ratio(0.85),
-        RowId::Cpu { test: "get", pipeline: 1, replica: false } => Ratio(0.85),
-        RowId::Cpu { test: "set", pipeline: 16, replica: false } => Ratio(0.50),
-        RowId::Cpu { test: "get", pipeline: 16, replica: false } => Ratio(0.70),
-        RowId::Cpu { test: "set", pipeline: 100, replica: false } => Ratio(0.30),
-        RowId::Cpu { test: "get", pipeline: 100, replica: false } => Ratio(0.40),
-        RowId::Cpu { test: "set", pipeline: 16, replica: true } => Ratio(0.60),
+        RowId::Cpu { test, pipeline, load } => Ratio(cpu_ratio_max(test, pipeline, load)?),
         RowId::SyncToSink | RowId::SyncToOwnKind => Ratio(0.20),
         RowId::SyncLatencyRise => Absolute(1.5),
         RowId::SyncStallRise => Absolute(2.0),
         RowId::SyncMemory => Absolute(5.0),
-        RowId::KeyBytes { value_len: 8, expires: false } => Ratio(0.55),
-        RowId::KeyBytes { value_len: 32, expires: false } => Ratio(0.55),
-        RowId::KeyBytes { value_len: 100, expires: false } => Ratio(0.70),
-        RowId::KeyBytes { value_len: 32, expires: true } => Ratio(0.45),
+        RowId::KeyBytes(shape) => Ratio(bytes_ratio_max(shape)),
         RowId::GrowthCpu => Absolute(1.0),
         _ => return None,
     })
+}
+
+fn cpu_ratio_max(test: &str, pipeline: u64, load: LoadId) -> Option<f64> {
+    Some(match (load, test, pipeline) {
+        (LoadId::Replica, "set", 16) => 0.60,
+        (LoadId::Replica, ..) => return None,
+        (_, "set" | "get", 1) => 0.85,
+        (_, "set", 16) => 0.50,
+        (_, "get", 16) => 0.70,
+        (_, "set", 100) => 0.30,
+        (_, "get", 100) => 0.40,
+        _ => return None,
+    })
+}
+
+fn bytes_ratio_max(shape: Shape) -> f64 {
+    match shape {
+        Shape { expires: true, .. } => 0.45,
+        Shape { value: Value::Random(0..=32) | Value::Digits(_), .. } => 0.55,
+        Shape { value: Value::Random(_), .. } => 0.70,
+    }
 }

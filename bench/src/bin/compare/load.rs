@@ -6,9 +6,10 @@ use std::net::TcpStream;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use koltso_bench::Random;
+
 use crate::client::{encode, open};
 use crate::proc::CpuMeter;
-use crate::stats::Random;
 use crate::{Result, client::Client};
 
 /// Bytes of commands per write while filling.
@@ -33,13 +34,54 @@ impl KeyForm {
     }
 }
 
-/// Keys to set: numbers, spelling, random values of one length, perhaps a far-away expiry.
+/// Values of one length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Random bytes: nothing compresses them, and no server takes them for a number.
+    Random(usize),
+    /// Random decimal digits, the first of them not 0: servers may keep these as an integer.
+    Digits(usize),
+}
+
+impl Value {
+    fn append(self, random: &mut Random, out: &mut Vec<u8>) {
+        match self {
+            Value::Random(len) => random.bytes(len, out),
+            Value::Digits(len) => out.extend((0..len).map(|at| b'0' + if at == 0 { 1 } else { random.below(10) as u8 })),
+        }
+    }
+}
+
+/// What the key space holds: values of one kind, perhaps with a far-away expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    pub value: Value,
+    pub expires: bool,
+}
+
+impl Shape {
+    /// Random values that never expire.
+    pub fn random(len: usize) -> Shape {
+        Shape { value: Value::Random(len), expires: false }
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.value {
+            Value::Random(len) => write!(f, "{len}-byte value")?,
+            Value::Digits(len) => write!(f, "{len}-digit number")?,
+        }
+        f.write_str(if self.expires { " with TTL" } else { "" })
+    }
+}
+
+/// Keys to set: their numbers, their spelling, their values.
 #[derive(Clone, Debug)]
 pub struct Load {
     pub keys: Range<u64>,
     pub form: KeyForm,
-    pub value_len: usize,
-    pub expires: bool,
+    pub shape: Shape,
 }
 
 impl Load {
@@ -79,9 +121,9 @@ impl Load {
 
     fn encode_set(&self, n: u64, random: &mut Random, out: &mut Vec<u8>) {
         let mut value = Vec::new();
-        random.bytes(self.value_len, &mut value);
+        self.shape.value.append(random, &mut value);
         let key = self.form.key(n);
-        if self.expires {
+        if self.shape.expires {
             // Thirty days and more, no two quite alike.
             let seconds = (30 * 86_400 + n % 100_000).to_string();
             encode(&[b"SET", key.as_bytes(), &value, b"EX", seconds.as_bytes()], out);

@@ -15,6 +15,7 @@ mod load;
 mod prober;
 mod proc;
 mod report;
+mod row;
 mod rows;
 mod server;
 mod sink;

@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use koltso_bench::Random;
+
 use crate::Result;
 use crate::client::{encode, open};
 use crate::load::KeyForm;
-use crate::stats::Random;
 
 /// One answered write.
 #[derive(Clone, Copy, Debug)]

@@ -7,120 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::args::Setup;
 use crate::goals::{Goal, goal};
+use crate::row::RowId;
 use crate::stats::median;
 use crate::{Result, bench, chart, proc};
-
-/// A row of the table. Its label, unit and place follow from it; rows appear in the order of their first figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RowId {
-    /// Requests per second of a redis-benchmark point.
-    Rate {
-        test: &'static str,
-        pipeline: u64,
-        replica: bool,
-    },
-    /// Server CPU nanoseconds per operation of a redis-benchmark point.
-    Cpu {
-        test: &'static str,
-        pipeline: u64,
-        replica: bool,
-    },
-    /// Seconds from PSYNC to the last byte of the RDB at the sink.
-    SyncToSink,
-    /// MB/s of the RDB from +FULLRESYNC to its last byte.
-    SyncRate,
-    /// Server CPU seconds of one full sync, its children's included.
-    SyncCpu,
-    /// Seconds from REPLICAOF to a replica of the same kind being up.
-    SyncToOwnKind,
-    /// Seconds from REPLICAOF to a replica of the first reference's kind being up.
-    SyncToReference,
-    /// Microseconds, without a sync.
-    IdleP50,
-    IdleP99,
-    IdleMax,
-    /// Microseconds, during one.
-    SyncP50,
-    SyncP99,
-    SyncMax,
-    /// p99 during a sync over p99 without.
-    SyncLatencyRise,
-    /// Milliseconds by which the longest write during a sync exceeds the longest without.
-    SyncStallRise,
-    /// Peak memory over what was resident before, percent.
-    SyncMemory,
-    /// Resident bytes per key.
-    KeyBytes {
-        value_len: usize,
-        expires: bool,
-    },
-    /// Milliseconds of CPU time by which the most expensive batch exceeds the median one.
-    GrowthCpu,
-    /// Milliseconds that the longest batch took.
-    GrowthWall,
-    /// Milliseconds, where a server says so itself.
-    GrowthOwn,
-}
-
-impl RowId {
-    fn label(self) -> String {
-        let with = |replica| if replica { ", one replica" } else { "" };
-        match self {
-            RowId::Rate { test, pipeline, replica } => {
-                format!("{} P{pipeline}{}: requests/s", test.to_uppercase(), with(replica))
-            }
-            RowId::Cpu { test, pipeline, replica } => {
-                format!("{} P{pipeline}{}: CPU ns per operation", test.to_uppercase(), with(replica))
-            }
-            RowId::SyncToSink => "full sync, PSYNC to last byte: s".into(),
-            RowId::SyncRate => "full sync, RDB transfer: MB/s".into(),
-            RowId::SyncCpu => "full sync: CPU s".into(),
-            RowId::SyncToOwnKind => "full sync, replica of the same kind up: s".into(),
-            RowId::SyncToReference => "full sync, reference replica up: s".into(),
-            RowId::IdleP50 => "write latency idle, p50: µs".into(),
-            RowId::IdleP99 => "write latency idle, p99: µs".into(),
-            RowId::IdleMax => "write latency idle, longest: µs".into(),
-            RowId::SyncP50 => "write latency during sync, p50: µs".into(),
-            RowId::SyncP99 => "write latency during sync, p99: µs".into(),
-            RowId::SyncMax => "write latency during sync, longest: µs".into(),
-            RowId::SyncLatencyRise => "write p99 during sync / idle".into(),
-            RowId::SyncStallRise => "longest write during sync, over idle's: ms".into(),
-            RowId::SyncMemory => "peak memory during sync: +%".into(),
-            RowId::KeyBytes { value_len, expires } => {
-                format!("{value_len}-byte value{}: bytes per key", if expires { " with TTL" } else { "" })
-            }
-            RowId::GrowthCpu => "growth, most expensive step: CPU ms".into(),
-            RowId::GrowthWall => "growth, longest step: ms".into(),
-            RowId::GrowthOwn => "growth, longest step by the server's account: ms".into(),
-        }
-    }
-
-    /// Digits after the point that mean something.
-    fn decimals(self) -> usize {
-        match self {
-            RowId::SyncToSink | RowId::SyncToOwnKind | RowId::SyncToReference | RowId::SyncCpu => 2,
-            RowId::SyncLatencyRise | RowId::GrowthCpu | RowId::GrowthWall | RowId::GrowthOwn | RowId::SyncStallRise => 2,
-            RowId::SyncMemory | RowId::KeyBytes { .. } => 1,
-            _ => 0,
-        }
-    }
-
-    /// Whether koltso over other says something: not for figures that are differences or ratios themselves.
-    fn has_ratio(self) -> bool {
-        !matches!(self, RowId::SyncLatencyRise | RowId::SyncStallRise | RowId::SyncMemory)
-    }
-
-    /// The chart's group, for rows that belong into the picture; in all of them lower is better.
-    fn chart_group(self) -> Option<&'static str> {
-        match self {
-            RowId::Cpu { replica: false, .. } => Some("Server CPU per operation"),
-            RowId::Cpu { replica: true, .. } => Some("Server CPU per operation, one replica attached"),
-            RowId::SyncToSink | RowId::SyncToOwnKind | RowId::SyncToReference | RowId::SyncCpu => Some("Full sync"),
-            RowId::KeyBytes { .. } => Some("Resident bytes per key"),
-            _ => None,
-        }
-    }
-}
 
 struct Row {
     id: RowId,
@@ -243,7 +132,7 @@ impl Report {
                 continue;
             }
             let limit = goal(row.id).and_then(|g| if let Goal::Ratio(limit) = g { Some(limit) } else { None });
-            let bar = chart::Bars { label: short_label(row.id), ratios, goal: limit };
+            let bar = chart::Bars { label: row.id.short_label(), ratios, goal: limit };
             match groups.iter_mut().find(|group| group.title == title) {
                 Some(group) => group.bars.push(bar),
                 None => groups.push(chart::Group { title, bars: vec![bar] }),
@@ -253,27 +142,10 @@ impl Report {
     }
 }
 
-/// A row's label in the chart, where the group's title says the rest.
-fn short_label(id: RowId) -> String {
-    match id {
-        RowId::Cpu { test, pipeline: 1, .. } => format!("{}, unpipelined", test.to_uppercase()),
-        RowId::Cpu { test, pipeline, .. } => format!("{}, pipeline {pipeline}", test.to_uppercase()),
-        RowId::SyncToSink => "last byte sent".into(),
-        RowId::SyncToOwnKind => "replica of the same kind up".into(),
-        RowId::SyncToReference => "reference replica up".into(),
-        RowId::SyncCpu => "CPU time".into(),
-        RowId::KeyBytes { value_len, expires } => format!("{value_len}-byte value{}", if expires { ", TTL" } else { "" }),
-        other => other.label(),
-    }
-}
-
 /// What a reader must know to judge the figures.
 fn conditions(setup: &Setup) -> Vec<String> {
     let (cpu, kernel) = proc::machine();
-    let keys = match setup.keyspace {
-        0 => "redis-benchmark's single constant key".to_owned(),
-        n => format!("{n} random keys, all present beforehand (-r {n})"),
-    };
+    let keys = format!("{0} keys present beforehand; random ones of them (-r {0}) or always the same", setup.keyspace);
     let mut lines = vec![
         format!("{}, {cpu}, Linux {kernel}", today()),
         format!(
@@ -346,6 +218,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::row::LoadId;
 
     #[test]
     fn dates_around_leap_days() {
@@ -365,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_goal_is_judged_by_medians() {
-        let id = RowId::Cpu { test: "set", pipeline: 16, replica: false };
+        let id = RowId::Cpu { test: "set", pipeline: 16, load: LoadId::RandomKeys };
         let row = |ours: &[f64]| Row { id, figures: vec![ours.to_vec(), vec![100.0]] };
         assert_eq!(row(&[49.0, 50.0, 900.0]).reached(), Some(true));
         assert_eq!(row(&[51.0]).reached(), Some(false));

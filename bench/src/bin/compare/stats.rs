@@ -1,4 +1,4 @@
-//! Medians and percentiles of small sets of samples, and a deterministic random source.
+//! Medians and percentiles of small sets of samples.
 
 /// The median; the mean of the middle two for an even count. `None` for no samples.
 pub fn median(samples: &[f64]) -> Option<f64> {
@@ -30,37 +30,6 @@ impl Spread {
     }
 }
 
-/// SplitMix64: the same keys and values in every run, fast enough not to be the load's bottleneck.
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Roughly uniform below `limit`; 0 for a limit of 0.
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next().checked_rem(limit).unwrap_or(0)
-    }
-
-    /// Appends `len` random bytes.
-    pub fn bytes(&mut self, len: usize, out: &mut Vec<u8>) {
-        let end = out.len() + len;
-        while out.len() < end {
-            out.extend_from_slice(&self.next().to_le_bytes());
-        }
-        out.truncate(end);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,12 +47,5 @@ mod tests {
         assert_eq!(Spread::of(&samples), Some(Spread { p50: 100.0, p99: 198.0, max: 200.0 }));
         assert_eq!(Spread::of(&[7.0]), Some(Spread { p50: 7.0, p99: 7.0, max: 7.0 }));
         assert_eq!(Spread::of(&[]), None);
-    }
-
-    #[test]
-    fn random_bytes_have_the_asked_length() {
-        let mut out = vec![1];
-        Random::new(1).bytes(13, &mut out);
-        assert_eq!(out.len(), 14);
     }
 }

@@ -1,11 +1,14 @@
 //! The longest step while many keys are inserted: does the table ever stop the world to grow?
+//!
+//! The same load with nothing to grow follows, to tell what part of it is the machine's.
 
 use std::time::Duration;
 
 use crate::Result;
 use crate::args::Setup;
-use crate::load::{Batch, KeyForm, Load};
-use crate::report::{Report, RowId};
+use crate::load::{Batch, KeyForm, Load, Shape};
+use crate::report::Report;
+use crate::row::RowId;
 use crate::server::Server;
 
 use super::{start, with_log};
@@ -22,10 +25,12 @@ pub fn measure(setup: &Setup, report: &mut Report, at: usize) -> Result<()> {
 }
 
 fn insert(setup: &Setup, report: &mut Report, at: usize, server: &Server) -> Result<()> {
-    let load = Load { keys: 0..setup.growth_keys, form: KeyForm::Fifteen, value_len: 8, expires: false };
-    let batches = load.run_in_batches(server.port(), server.pid(), BATCH_LEN, LIMIT)?;
-    let (cpu_ms, wall_ms) = longest_ms(&batches).ok_or("no batches")?;
+    let load = Load { keys: 0..setup.growth_keys, form: KeyForm::Fifteen, shape: Shape::random(8) };
+    let run = || longest_ms(&load.run_in_batches(server.port(), server.pid(), BATCH_LEN, LIMIT)?);
+    let (cpu_ms, wall_ms) = run()?;
+    let (floor_cpu_ms, _) = run()?;
     report.record(RowId::GrowthCpu, at, cpu_ms);
+    report.record(RowId::GrowthFloorCpu, at, floor_cpu_ms);
     report.record(RowId::GrowthWall, at, wall_ms);
     if let Some(own_us) = server.client()?.info("everything", OWN_ACCOUNT)? {
         report.record(RowId::GrowthOwn, at, own_us.parse::<f64>()? / 1e3);
@@ -34,13 +39,13 @@ fn insert(setup: &Setup, report: &mut Report, at: usize, server: &Server) -> Res
 }
 
 /// CPU time of the most expensive batch beyond that of the median one, and the time of the longest; milliseconds.
-fn longest_ms(batches: &[Batch]) -> Option<(f64, f64)> {
+fn longest_ms(batches: &[Batch]) -> Result<(f64, f64)> {
     let mut cpu_ns: Vec<u64> = batches.iter().map(|batch| batch.cpu_ns).collect();
     cpu_ns.sort_unstable();
-    let usual_ns = cpu_ns.get(cpu_ns.len() / 2)?;
-    let extra_ns = cpu_ns.last()? - usual_ns;
-    let wall = batches.iter().map(|batch| batch.wall).max()?;
-    Some((extra_ns as f64 / 1e6, wall.as_secs_f64() * 1e3))
+    let usual_ns = cpu_ns.get(cpu_ns.len() / 2).ok_or("no batches")?;
+    let extra_ns = cpu_ns.last().unwrap_or(usual_ns) - usual_ns;
+    let wall = batches.iter().map(|batch| batch.wall).max().unwrap_or_default();
+    Ok((extra_ns as f64 / 1e6, wall.as_secs_f64() * 1e3))
 }
 
 #[cfg(test)]

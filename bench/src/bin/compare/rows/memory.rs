@@ -5,35 +5,41 @@
 use std::time::{Duration, Instant};
 
 use crate::args::Setup;
-use crate::load::{KeyForm, Load};
-use crate::report::{Report, RowId};
+use crate::load::{KeyForm, Load, Shape, Value};
+use crate::report::Report;
+use crate::row::RowId;
 use crate::server::Server;
 use crate::{Result, proc};
 
 use super::{start, with_log};
 
-/// Value length and whether keys expire.
-const SHAPES: [(usize, bool); 4] = [(8, false), (32, false), (100, false), (32, true)];
+const SHAPES: [Shape; 5] = [
+    Shape { value: Value::Digits(8), expires: false },
+    Shape { value: Value::Random(8), expires: false },
+    Shape { value: Value::Random(32), expires: false },
+    Shape { value: Value::Random(100), expires: false },
+    Shape { value: Value::Random(32), expires: true },
+];
 const SIZES: [u64; 3] = [1_000_000, 1_400_000, 2_000_000];
 
 pub fn measure(setup: &Setup, report: &mut Report, at: usize) -> Result<()> {
-    for (value_len, expires) in SHAPES {
+    for shape in SHAPES {
         let server = start(setup, at)?;
-        let bytes = bytes_per_key(setup, &server, value_len, expires).map_err(|e| with_log(&server, e))?;
-        report.record(RowId::KeyBytes { value_len, expires }, at, bytes);
+        let bytes = bytes_per_key(setup, &server, shape).map_err(|e| with_log(&server, e))?;
+        report.record(RowId::KeyBytes(shape), at, bytes);
     }
     Ok(())
 }
 
-fn bytes_per_key(setup: &Setup, server: &Server, value_len: usize, expires: bool) -> Result<f64> {
+fn bytes_per_key(setup: &Setup, server: &Server, shape: Shape) -> Result<f64> {
     let empty = settled_rss_bytes(server.pid())?;
     let mut from = 0;
     let mut sum = 0.0;
     for size in SIZES.map(|size| setup.scaled(size)) {
-        Load { keys: from..size, form: KeyForm::Fifteen, value_len, expires }.run(server.port())?;
+        Load { keys: from..size, form: KeyForm::Fifteen, shape }.run(server.port())?;
         from = size;
         let bytes = settled_rss_bytes(server.pid())?.saturating_sub(empty) as f64 / size as f64;
-        eprintln!("    {size} keys of {value_len} bytes: {bytes:.1} bytes per key");
+        eprintln!("    {shape}, {size} keys: {bytes:.1} bytes per key");
         sum += bytes;
     }
     Ok(sum / SIZES.len() as f64)

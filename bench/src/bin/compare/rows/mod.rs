@@ -8,6 +8,7 @@ mod throughput;
 
 use crate::args::{Part, Setup};
 use crate::report::Report;
+use crate::row::LoadId;
 use crate::server::Server;
 use crate::{Error, Result};
 
@@ -17,8 +18,9 @@ pub fn run(setup: &Setup, report: &mut Report) -> bool {
     for &part in &setup.parts {
         eprintln!("== {part}");
         complete &= match part {
-            Part::Basic => throughput::run(setup, report, false),
-            Part::Replica => throughput::run(setup, report, true),
+            Part::Basic => throughput::run(setup, report, LoadId::RandomKeys),
+            Part::Onekey => throughput::run(setup, report, LoadId::OneKey),
+            Part::Replica => throughput::run(setup, report, LoadId::Replica),
             Part::Sync => each_alone(setup, report, "sync", setup.rounds, sync::measure),
             Part::Memory => each_alone(setup, report, "memory", 1, memory::measure),
             Part::Growth => each_alone(setup, report, "growth", 1, growth::measure),

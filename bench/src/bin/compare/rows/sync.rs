@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::args::Setup;
-use crate::load::{KeyForm, Load};
+use crate::load::{KeyForm, Load, Shape};
 use crate::prober::{Plan, Probe, Prober, probe_for};
-use crate::report::{Report, RowId};
+use crate::report::Report;
+use crate::row::RowId;
 use crate::server::{Program, Server};
 use crate::sink::Sink;
 use crate::stats::Spread;
@@ -29,7 +30,7 @@ const MEMORY_SAMPLE_PERIOD: Duration = Duration::from_millis(10);
 pub fn measure(setup: &Setup, report: &mut Report, at: usize) -> Result<()> {
     let server = start(setup, at)?;
     let keys = setup.sync_keys;
-    Load { keys: 0..keys, form: KeyForm::Benchmark, value_len: VALUE_LEN, expires: false }.run(server.port())?;
+    Load { keys: 0..keys, form: KeyForm::Benchmark, shape: Shape::random(VALUE_LEN) }.run(server.port())?;
     std::thread::sleep(Duration::from_secs(1));
     measure_loaded(setup, report, at, &server).map_err(|e| with_log(&server, e))
 }

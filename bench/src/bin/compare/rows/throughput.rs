@@ -1,5 +1,5 @@
-//! redis-benchmark SET and GET at three pipeline depths: requests per second and server CPU per operation, without and
-//! with one attached replica.
+//! redis-benchmark SET and GET at three pipeline depths: requests per second and server CPU per operation, with random
+//! keys, with one constant key, and with one attached replica.
 //!
 //! All servers of a round are alive, but only the one being measured runs. With a replica, a figure includes delivering
 //! the stream to its last byte.
@@ -7,9 +7,10 @@
 use std::time::{Duration, Instant};
 
 use crate::args::Setup;
-use crate::bench::{self, Point};
-use crate::load::{KeyForm, Load};
-use crate::report::{Report, RowId};
+use crate::bench::{self, Keys, Point};
+use crate::load::{KeyForm, Load, Shape};
+use crate::report::Report;
+use crate::row::{LoadId, RowId};
 use crate::server::Server;
 use crate::sink::Sink;
 use crate::{Result, proc};
@@ -34,13 +35,13 @@ struct Subject {
 }
 
 /// Measures all points in all rounds; `false` if something failed.
-pub fn run(setup: &Setup, report: &mut Report, replica: bool) -> bool {
+pub fn run(setup: &Setup, report: &mut Report, load: LoadId) -> bool {
     let mut complete = true;
     for round in 0..setup.rounds {
-        eprintln!("{}, round {} of {}", if replica { "with a replica" } else { "alone" }, round + 1, setup.rounds);
+        eprintln!("round {} of {}", round + 1, setup.rounds);
         let mut subjects = Vec::new();
         for at in 0..setup.programs.len() {
-            let prepared = prepare(setup, at, replica);
+            let prepared = prepare(setup, at, load);
             subjects.push(prepared.map_err(|e| report.fail("throughput", at, &e)).ok());
         }
         complete &= subjects.iter().all(Option::is_some);
@@ -48,7 +49,7 @@ pub fn run(setup: &Setup, report: &mut Report, replica: bool) -> bool {
             let point = Point { requests: setup.scaled(point.requests), ..point };
             for (at, place) in subjects.iter_mut().enumerate() {
                 let Some(subject) = place else { continue };
-                if let Err(e) = measure(setup, report, at, subject, point) {
+                if let Err(e) = measure(setup, report, at, load, subject, point) {
                     report.fail("throughput", at, &with_log(&subject.server, e));
                     complete = false;
                     *place = None;
@@ -60,13 +61,13 @@ pub fn run(setup: &Setup, report: &mut Report, replica: bool) -> bool {
 }
 
 /// Starts a server with the whole key space present, warms it up and leaves it halted.
-fn prepare(setup: &Setup, at: usize, replica: bool) -> Result<Subject> {
+fn prepare(setup: &Setup, at: usize, load: LoadId) -> Result<Subject> {
     let server = start(setup, at)?;
     let keys = 0..setup.keyspace;
-    Load { keys, form: KeyForm::Benchmark, value_len: bench::VALUE_LEN, expires: false }.run(server.port())?;
-    let sink = if replica { Some(attach(&server)?) } else { None };
+    Load { keys, form: KeyForm::Benchmark, shape: Shape::random(bench::VALUE_LEN) }.run(server.port())?;
+    let sink = if load == LoadId::Replica { Some(attach(&server)?) } else { None };
     for test in ["set", "get"] {
-        bench::run(setup, server.port(), Point { test, pipeline: 16, requests: setup.scaled(200_000) })?;
+        bench::run(setup, server.port(), keys_of(load), Point { test, pipeline: 16, requests: setup.scaled(200_000) })?;
     }
     server.pause()?;
     Ok(Subject { sink, server })
@@ -80,21 +81,24 @@ fn attach(server: &Server) -> Result<Sink> {
     Ok(sink)
 }
 
-fn measure(setup: &Setup, report: &mut Report, at: usize, subject: &Subject, point: Point) -> Result<()> {
+fn measure(setup: &Setup, report: &mut Report, at: usize, load: LoadId, subject: &Subject, point: Point) -> Result<()> {
     let Subject { sink, server } = subject;
     server.resume()?;
     let before_ns = proc::cpu_ns(server.pid())?;
-    let rate = bench::run(setup, server.port(), point)?;
+    let rate = bench::run(setup, server.port(), keys_of(load), point)?;
     if let Some(sink) = sink {
         wait_delivered(server, sink)?;
     }
     let used_ns = proc::cpu_ns(server.pid())? - before_ns;
     server.pause()?;
     let Point { test, pipeline, requests } = point;
-    let replica = sink.is_some();
-    report.record(RowId::Rate { test, pipeline, replica }, at, rate);
-    report.record(RowId::Cpu { test, pipeline, replica }, at, used_ns as f64 / requests as f64);
+    report.record(RowId::Rate { test, pipeline, load }, at, rate);
+    report.record(RowId::Cpu { test, pipeline, load }, at, used_ns as f64 / requests as f64);
     Ok(())
+}
+
+fn keys_of(load: LoadId) -> Keys {
+    if load == LoadId::OneKey { Keys::One } else { Keys::Random }
 }
 
 /// Waits until the sink has every byte that the server says it has written to the stream.
