@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::effects::EffectBuffer;
+use crate::shard::access::AccessPolicy;
 use crate::shard::entry::{Entry, EntryMut, EntryRef};
 use crate::shard::keyspace::Keyspace;
 use crate::shard::table::Spot;
@@ -69,6 +70,12 @@ impl<'a> Ctx<'a> {
         let result = work(self);
         self.db = selected;
         result
+    }
+
+    /// What the access bits of entries mean.
+    pub fn access_policy(&mut self) -> AccessPolicy {
+        let db = self.db;
+        self.keys.any().dbs[db.0 as usize].policy()
     }
 
     // ---- looking up -------------------------------------------------------------------------------------------------
@@ -184,7 +191,7 @@ impl<'a> Ctx<'a> {
         let db = self.db;
         let shard = self.keys.shard_for(entry.key());
         shard.watch.touched(db, entry.key());
-        shard.dbs[db.0 as usize].put(entry);
+        shard.dbs[db.0 as usize].put(entry, self.now);
         self.dirty += 1;
     }
 

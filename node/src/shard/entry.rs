@@ -1,15 +1,13 @@
 //! Entries: a key, its value, its deadline and when it was last used.
 //!
 //! [`Entry`] is one that stands alone, on its way into or out of a table; [`EntryRef`] and [`EntryMut`] are views of one inside.
-//! (First version: plain boxes. The compact one comes behind the same API.)
 
+pub use super::packed::EntryRef;
+use super::packed::{Body, INLINE_LEN_MAX, NewBody};
+use super::table::{Spot, Table};
 use super::value::{Type, Value, ValueMut, ValueRef};
 use koltso_proto::id::UnixMs;
-use std::cell::Cell;
 use std::sync::Arc;
-
-/// The longest string that `OBJECT ENCODING` calls `embstr`, in bytes.
-const EMBSTR_LEN_MAX: usize = 44;
 
 /// An entry outside of any table.
 #[derive(Clone, Debug)]
@@ -17,7 +15,8 @@ pub struct Entry {
     pub(super) key: Box<[u8]>,
     pub(super) value: Value,
     pub(super) expire: Option<UnixMs>,
-    pub(super) access: Cell<u32>,
+    /// 24 bits; `None` until the entry has been in a table, or they were set.
+    pub(super) access: Option<u32>,
     pub(super) raw: bool,
 }
 
@@ -29,10 +28,15 @@ impl Entry {
 
     /// An entry with any value.
     pub fn with_value(key: &[u8], value: Value, expire: Option<UnixMs>) -> Self {
-        Entry { key: key.into(), value, expire, access: Cell::new(0), raw: false }
+        Entry { key: key.into(), value, expire, access: None, raw: false }
+    }
+
+    pub(super) fn from_parts(key: &[u8], value: Value, expire: Option<UnixMs>, access: u32, raw: bool) -> Self {
+        Entry { key: key.into(), value, expire, access: Some(access), raw }
     }
 
     /// The same value, deadline and access under another name.
+    #[must_use]
     pub fn with_key(self, key: &[u8]) -> Self {
         Entry { key: key.into(), ..self }
     }
@@ -62,97 +66,36 @@ impl Entry {
         self.expire = expire;
     }
 
+    /// Sets the access bits; see [`access`](super::access).
+    pub fn set_access(&mut self, access: u32) {
+        self.access = Some(access);
+    }
+
     /// The type of the value.
     pub fn kind(&self) -> Type {
         self.value.kind()
     }
 }
 
-/// An entry in a table, to look at.
-#[derive(Clone, Copy)]
-pub struct EntryRef<'a> {
-    pub(super) entry: &'a Entry,
-}
-
-impl<'a> EntryRef<'a> {
-    /// The key.
-    #[inline]
-    pub fn key(self) -> &'a [u8] {
-        &self.entry.key
-    }
-
-    /// The value.
-    #[inline]
-    pub fn value(self) -> ValueRef<'a> {
-        self.entry.value.view()
-    }
-
-    /// The type of the value.
-    #[inline]
-    pub fn kind(self) -> Type {
-        self.value().kind()
-    }
-
-    /// The deadline.
-    #[inline]
-    pub fn expire(self) -> Option<UnixMs> {
-        self.entry.expire
-    }
-
-    /// The 24 bits that say when or how often the entry was used; see `access`.
-    pub fn access(self) -> u32 {
-        self.entry.access.get()
-    }
-
-    /// Sets the access bits: for `RESTORE … IDLETIME | FREQ` and loading.
-    pub fn set_access(self, access: u32) {
-        self.entry.access.set(access);
-    }
-
-    /// What `OBJECT ENCODING` says.
-    pub fn encoding(self) -> &'static str {
-        match self.value() {
-            ValueRef::Str(_) if self.entry.raw => "raw",
-            ValueRef::Str(bytes) => string_encoding(bytes),
-            ValueRef::List(list) => list.encoding(),
-            ValueRef::Set(set) => set.encoding(),
-            ValueRef::Hash(hash) => hash.encoding(),
-            ValueRef::Zset(zset) => zset.encoding(),
-            ValueRef::Stream(_) => "stream",
-        }
-    }
-
-    /// Bytes that the entry takes, everything included, as `MEMORY USAGE` says.
-    pub fn heap_bytes(self) -> usize {
-        size_of::<Entry>() + self.entry.key.len() + self.value().heap_bytes()
-    }
-
+impl EntryRef<'_> {
     /// A copy outside of the table, for `COPY`.
     pub fn to_entry(self) -> Entry {
-        self.entry.clone()
+        let value = self.owned_value().cloned().unwrap_or_else(|| self.value().to_value());
+        Entry::from_parts(self.key(), value, self.expire(), self.access(), self.is_raw())
     }
 }
 
-fn string_encoding(bytes: &[u8]) -> &'static str {
-    let canonical = std::str::from_utf8(bytes).ok().and_then(|text| text.parse::<i64>().ok());
-    match canonical {
-        Some(n) if itoa::Buffer::new().format(n).as_bytes() == bytes => "int",
-        _ if bytes.len() <= EMBSTR_LEN_MAX => "embstr",
-        _ => "raw",
-    }
-}
-
-/// An entry in a table, to change. The table's counts follow the changes.
+/// An entry in a table, to change. The table's counts follow the changes, and a running snapshot has the entry as it was.
 pub struct EntryMut<'a> {
-    pub(super) entry: &'a mut Entry,
-    pub(super) expires: &'a mut usize,
+    pub(super) table: &'a mut Table,
+    pub(super) spot: Spot,
 }
 
 impl EntryMut<'_> {
     /// The entry, to look at.
     #[inline]
     pub fn view(&self) -> EntryRef<'_> {
-        EntryRef { entry: self.entry }
+        self.table.at(self.spot)
     }
 
     /// The key.
@@ -166,10 +109,10 @@ impl EntryMut<'_> {
         self.view().value()
     }
 
-    /// The value, to change in place.
+    /// The value, to change in place. The length of a string cannot change; see [`edit_string`](Self::edit_string).
     #[inline]
     pub fn value_mut(&mut self) -> ValueMut<'_> {
-        self.entry.value.view_mut()
+        self.table.segment_mut(self.spot).value_mut(self.spot.slot)
     }
 
     /// The type of the value.
@@ -184,27 +127,59 @@ impl EntryMut<'_> {
 
     /// Sets or clears the deadline.
     pub fn set_expire(&mut self, expire: Option<UnixMs>) {
-        *self.expires -= usize::from(self.entry.expire.is_some());
-        *self.expires += usize::from(expire.is_some());
-        self.entry.expire = expire;
+        if expire == self.expire() {
+            return;
+        }
+        self.table.note_deadline(self.spot, self.expire(), expire);
+        if !self.table.segment_mut(self.spot).set_expire(self.spot.slot, expire) {
+            self.spot = self.table.rewrite(self.spot, NewBody::Same, expire);
+        }
     }
 
     /// Replaces the value by a string; the deadline stays.
+    #[inline]
     pub fn set_string(&mut self, bytes: &[u8]) {
-        self.set_value(Value::string(bytes));
+        self.put_string(bytes, false);
+    }
+
+    fn put_string(&mut self, bytes: &[u8], raw: bool) {
+        let (expire, access) = (self.expire(), self.view().access());
+        if !self.table.segment_mut(self.spot).overwrite(self.spot.slot, bytes, expire, access, raw) {
+            self.spot = self.table.rewrite(self.spot, NewBody::Other { body: Body::string(bytes), raw }, expire);
+        }
     }
 
     /// Replaces the value; the deadline stays.
     pub fn set_value(&mut self, value: Value) {
-        self.entry.value = value;
-        self.entry.raw = false;
+        match value {
+            Value::Str(bytes) if bytes.len() <= INLINE_LEN_MAX => self.put_string(&bytes, false),
+            value => {
+                let expire = self.expire();
+                self.spot = self.table.rewrite(self.spot, NewBody::Other { body: Body::Value(value), raw: false }, expire);
+            }
+        }
     }
 
     /// Changes a string in any way, in a vector of its own; from then on `OBJECT ENCODING` calls it `raw`, as after `APPEND` and
     /// `SETRANGE`. Does nothing, and says `None`, if the value is not a string.
     pub fn edit_string<R>(&mut self, edit: impl FnOnce(&mut Vec<u8>) -> R) -> Option<R> {
-        let Value::Str(bytes) = &mut self.entry.value else { return None };
-        self.entry.raw = true;
-        Some(edit(Arc::make_mut(bytes)))
+        let segment = self.table.segment_mut(self.spot);
+        if let Some(value) = segment.owned_value_mut(self.spot.slot) {
+            let Value::Str(bytes) = value else { return None };
+            let result = edit(Arc::make_mut(bytes));
+            segment.set_raw(self.spot.slot, true);
+            return Some(result);
+        }
+        let ValueRef::Str(text) = self.value() else { return None };
+        let mut bytes = text.to_vec();
+        let result = edit(&mut bytes);
+        if bytes.len() <= INLINE_LEN_MAX {
+            self.put_string(&bytes, true);
+        } else {
+            let body = Body::Value(Value::Str(Arc::new(bytes)));
+            let expire = self.expire();
+            self.spot = self.table.rewrite(self.spot, NewBody::Other { body, raw: true }, expire);
+        }
+        Some(result)
     }
 }

@@ -2,14 +2,29 @@
 //!
 //! A shard is owned by one thread at a time and moves between threads as a `Box`. Nothing in here does I/O, takes a lock, or
 //! reads a clock: the time is handed in.
+//!
+//! [`packed`] is memory, [`table`] a database, [`snapshot`], [`expiry`], [`eviction`] and [`staging`] are what is done with
+//! whole tables; [`keyspace`] is what commands see.
 
+pub mod access;
+pub mod digest;
 pub mod entry;
+pub mod eviction;
+pub mod expiry;
 pub mod keyspace;
+mod packed;
+pub mod rdb_sink;
+pub mod snapshot;
+pub mod staging;
 pub mod table;
 pub mod value;
 pub mod watch;
 
-use koltso_proto::id::ShardId;
+use access::AccessPolicy;
+use eviction::EvictionPool;
+use koltso_proto::id::{DbIndex, ShardId, UnixMs};
+pub use packed::SegmentIter;
+pub use snapshot::Progress as SnapshotProgress;
 use table::Table;
 use watch::WatchList;
 
@@ -42,6 +57,13 @@ pub struct Shard {
     pub watch: WatchList,
     /// What is counted.
     pub stats: ShardStats,
+    /// A data set being loaded.
+    staging: Option<Vec<Table>>,
+    /// Tables that were flushed, but belong to a snapshot that is being taken.
+    detached: Vec<Table>,
+    /// Tables to be dropped bit by bit.
+    dropping: Vec<Table>,
+    eviction_pool: EvictionPool,
 }
 
 impl Shard {
@@ -54,18 +76,78 @@ impl Shard {
             replica: false,
             watch: WatchList::default(),
             stats: ShardStats::default(),
+            staging: None,
+            detached: Vec::new(),
+            dropping: Vec::new(),
+            eviction_pool: EvictionPool::default(),
         }
+    }
+
+    /// Changes what the access bits of entries mean from now on.
+    pub fn set_policy(&mut self, policy: AccessPolicy) {
+        self.dbs.iter_mut().for_each(|table| table.set_policy(policy));
+        self.eviction_pool = EvictionPool::default();
+    }
+
+    /// Empties a database, in constant time; see [`drop_step`](Self::drop_step). Watchers of keys that were in it are told.
+    pub fn flush(&mut self, db: DbIndex) {
+        let table = &self.dbs[db.0 as usize];
+        self.watch.touched_where(db, |key| table.find(key).is_some());
+        let old = self.dbs[db.0 as usize].take();
+        self.discard(old);
+    }
+
+    /// Swaps two databases. Watchers of keys that were in either are told.
+    pub fn swap(&mut self, a: DbIndex, b: DbIndex) {
+        let [table_a, table_b] = [a, b].map(|db| &self.dbs[db.0 as usize]);
+        for db in [a, b] {
+            self.watch.touched_where(db, |key| table_a.find(key).is_some() || table_b.find(key).is_some());
+        }
+        self.dbs.swap(a.0 as usize, b.0 as usize);
+    }
+
+    /// Puts a table aside that is not a database any more.
+    fn discard(&mut self, table: Table) {
+        if table.cut.is_some() {
+            self.detached.push(table);
+        } else if !table.is_empty() {
+            self.dropping.push(table);
+        }
+    }
+
+    /// Drops about `budget` entries of what was flushed or replaced; says whether there is more.
+    pub fn drop_step(&mut self, budget: usize) -> bool {
+        if let Some(table) = self.dropping.last_mut()
+            && !table.drop_some(budget)
+        {
+            self.dropping.pop();
+        }
+        !self.dropping.is_empty()
+    }
+
+    /// Deletes keys whose time is over, and reports them. Stops after about `budget` entries were looked at, and says whether more
+    /// are due. Not for replicas, which leave it to their primary.
+    pub fn expire_due(&mut self, now: UnixMs, budget: usize, report: &mut dyn FnMut(DbIndex, &[u8])) -> bool {
+        let mut more = false;
+        for (db, table) in self.dbs.iter_mut().enumerate() {
+            let db = DbIndex(db as u32);
+            let watch = &mut self.watch;
+            let expired = table.expire_due(now, budget, &mut |key| {
+                watch.touched(db, key);
+                report(db, key);
+            });
+            self.stats.expired += expired.deleted as u64;
+            more |= expired.more;
+        }
+        more
+    }
+
+    /// Bytes taken from the allocator by tables, without those that values own. Looks at every segment.
+    pub fn heap_bytes(&self) -> usize {
+        let staging = self.staging.iter().flatten();
+        self.dbs.iter().chain(&self.detached).chain(&self.dropping).chain(staging).map(Table::heap_bytes).sum()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Lending moves shards between threads.
-    #[test]
-    fn a_shard_can_be_sent() {
-        fn sendable<T: Send>(_: T) {}
-        sendable(Shard::new(ShardId(0), 2));
-    }
-}
+mod tests;

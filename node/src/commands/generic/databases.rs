@@ -3,7 +3,6 @@
 use crate::commands::Ctx;
 use crate::commands::errors::{self, Error, Outcome};
 use crate::commands::parse;
-use crate::shard::Shard;
 use koltso_proto::id::DbIndex;
 use koltso_proto::resp::Args;
 
@@ -46,15 +45,9 @@ fn flush(cx: &mut Ctx<'_>, db: DbIndex) {
     let mut keys = 0;
     for shard in cx.keys.shards() {
         keys += shard.dbs[db.0 as usize].len() as u64;
-        flush_shard(shard, db);
+        shard.flush(db);
     }
     cx.dirty += keys;
-}
-
-fn flush_shard(shard: &mut Shard, db: DbIndex) {
-    let table = &shard.dbs[db.0 as usize];
-    shard.watch.touched_where(db, |key| table.find(key).is_some());
-    shard.dbs[db.0 as usize].take();
 }
 
 /// Replicas are told even when there was nothing to do: they may have keys of their own.
@@ -70,17 +63,9 @@ pub fn swapdb(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let second = parse::int32(args.get(2)).map_err(|_| BAD_SECOND_DB)?;
     let (first, second) = (parse::existing_db(first, databases)?, parse::existing_db(second, databases)?);
     if first != second {
-        cx.keys.shards().for_each(|shard| swap_in_shard(shard, first, second));
+        cx.keys.shards().for_each(|shard| shard.swap(first, second));
     }
     cx.dirty += 1;
     cx.reply.ok();
     Ok(())
-}
-
-fn swap_in_shard(shard: &mut Shard, first: DbIndex, second: DbIndex) {
-    let (a, b) = (&shard.dbs[first.0 as usize], &shard.dbs[second.0 as usize]);
-    for db in [first, second] {
-        shard.watch.touched_where(db, |key| a.find(key).is_some() || b.find(key).is_some());
-    }
-    shard.dbs.swap(first.0 as usize, second.0 as usize);
 }

@@ -3,6 +3,7 @@
 use crate::commands::Ctx;
 use crate::commands::errors::{self, Error, Outcome};
 use crate::commands::parse::{self, TimeUnit};
+use crate::shard::access::AccessPolicy;
 use crate::shard::value::rdb;
 use koltso_proto::id::UnixMs;
 use koltso_proto::rdb::consts::VERSION_REDIS_7_0;
@@ -68,9 +69,11 @@ fn put(cx: &mut Ctx<'_>, key: &[u8], value: RdbValue<'_>, expire: Option<UnixMs>
 }
 
 fn set_access(cx: &mut Ctx<'_>, key: &[u8], access: Option<Access>) {
+    let (now, policy) = (cx.now, cx.access_policy());
     let bits = match access {
-        None | Some(Access::Frequency(_)) => return,
-        Some(Access::IdleSeconds(idle_s)) => (cx.now.0 / 1000).wrapping_sub(idle_s) as u32 & 0xff_ffff,
+        Some(Access::Frequency(counter)) if policy.is_lfu() => AccessPolicy::with_frequency(now, counter),
+        Some(Access::IdleSeconds(idle_s)) if !policy.is_lfu() => AccessPolicy::with_idle(now, idle_s),
+        _ => return,
     };
     if let Some(entry) = cx.peek(key) {
         entry.set_access(bits);

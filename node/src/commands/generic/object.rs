@@ -2,6 +2,7 @@
 
 use crate::commands::errors::{self, Error, Outcome};
 use crate::commands::{Ctx, parse};
+use crate::shard::access::AccessPolicy;
 use koltso_proto::resp::Args;
 
 const LFU_OFF: Error = Error::fixed(
@@ -71,14 +72,22 @@ fn refcount(cx: &mut Ctx<'_>, _: &[u8]) -> Outcome {
     Ok(())
 }
 
-fn freq(_: &mut Ctx<'_>, _: &[u8]) -> Outcome {
-    Err(LFU_OFF)
+fn freq(cx: &mut Ctx<'_>, key: &[u8]) -> Outcome {
+    let (now, policy) = (cx.now, cx.access_policy());
+    if !policy.is_lfu() {
+        return Err(LFU_OFF);
+    }
+    let bits = cx.peek(key).map_or(0, |entry| entry.access());
+    cx.reply.int(i64::from(policy.frequency(bits, now)));
+    Ok(())
 }
 
 fn idletime(cx: &mut Ctx<'_>, key: &[u8]) -> Outcome {
-    let _ = LFU_ON;
-    let seconds = cx.now.0 / 1000;
-    let access = cx.peek(key).map_or(0, |entry| u64::from(entry.access()));
-    cx.reply.int((seconds.wrapping_sub(access) & 0xff_ffff) as i64);
+    let now = cx.now;
+    if cx.access_policy().is_lfu() {
+        return Err(LFU_ON);
+    }
+    let bits = cx.peek(key).map_or(0, |entry| entry.access());
+    cx.reply.int(AccessPolicy::idle_s(bits, now) as i64);
     Ok(())
 }

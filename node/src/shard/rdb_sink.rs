@@ -1,0 +1,155 @@
+//! The sink that makes RDB entries of a snapshot.
+//!
+//! Chunks of whole entries leave through an [`EncodedSink`]. Values that would take long to encode are cloned, which is cheap
+//! because they share their parts, and encoded bit by bit afterwards: a write has to wait for the clone only.
+
+use super::entry::EntryRef;
+use super::packed::SegmentIter;
+use super::snapshot::SegmentSink;
+use super::value::rdb::{BodyWriter, kind_of, put_body};
+use super::value::{Value, ValueRef};
+use koltso_proto::id::{DbIndex, UnixMs};
+use koltso_proto::rdb::Lzf;
+use koltso_proto::rdb::writer::{put_freq, put_idle, put_key_header};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A chunk is sent when it has grown to this, in bytes.
+const CHUNK_LEN: usize = 128 * 1024;
+/// Room for what comes before a chunk is found to be long enough, in bytes.
+const CHUNK_SPARE_LEN: usize = 4 * 1024;
+/// Collections with more elements are encoded bit by bit.
+const ELEMENTS_AT_ONCE_MAX: usize = 512;
+/// Strings longer than this are kept by reference and encoded later, in bytes.
+const STRING_AT_ONCE_MAX: usize = 16 * 1024;
+
+/// Where encoded entries go.
+pub trait EncodedSink: Send + Sync {
+    /// Takes whole entries of one database.
+    fn send(&self, db: DbIndex, bytes: Vec<u8>);
+}
+
+/// What is written of the access bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessNote {
+    /// Nothing.
+    None,
+    /// Idle seconds at this time, as Redis does under an LRU policy.
+    Idle(UnixMs),
+    /// The frequency counter, as Redis does under an LFU policy.
+    Frequency,
+}
+
+/// How entries are encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct RdbOptions {
+    /// The RDB version of the file that the entries are for.
+    pub version: u32,
+    /// What is written of the access bits.
+    pub access: AccessNote,
+    /// Whether strings are compressed, `rdbcompression`.
+    pub compress: bool,
+}
+
+/// A value that is being encoded bit by bit.
+struct Deferred {
+    /// What is encoded so far.
+    out: Vec<u8>,
+    value: Value,
+    writer: BodyWriter,
+}
+
+/// Encodes the entries of one database.
+pub struct RdbSink {
+    db: DbIndex,
+    options: RdbOptions,
+    lzf: Option<Lzf>,
+    out: Vec<u8>,
+    deferred: VecDeque<Deferred>,
+    target: Arc<dyn EncodedSink>,
+}
+
+impl RdbSink {
+    /// A sink for the entries of `db`.
+    pub fn new(db: DbIndex, options: RdbOptions, target: Arc<dyn EncodedSink>) -> Self {
+        let lzf = options.compress.then(Lzf::new);
+        RdbSink { db, options, lzf, out: Vec::new(), deferred: VecDeque::new(), target }
+    }
+
+    #[inline]
+    fn put(&mut self, entry: EntryRef<'_>) {
+        let value = entry.value();
+        if entry.owned_value().is_some() && is_big(value) {
+            return self.defer(entry);
+        }
+        self.put_head(entry);
+        put_body(&mut self.out, value, self.options.version, self.lzf.as_mut());
+        if self.out.len() >= CHUNK_LEN {
+            self.send();
+        }
+    }
+
+    #[inline]
+    fn put_head(&mut self, entry: EntryRef<'_>) {
+        if self.out.capacity() == 0 {
+            self.out.reserve(CHUNK_LEN + CHUNK_SPARE_LEN);
+        }
+        match self.options.access {
+            AccessNote::None => {}
+            AccessNote::Idle(now) => put_idle(&mut self.out, super::access::AccessPolicy::idle_s(entry.access(), now)),
+            AccessNote::Frequency => put_freq(&mut self.out, entry.access() as u8),
+        }
+        let kind = kind_of(entry.value(), self.options.version);
+        put_key_header(&mut self.out, kind, entry.expire(), entry.key(), self.lzf.as_mut());
+    }
+
+    #[cold]
+    fn defer(&mut self, entry: EntryRef<'_>) {
+        let Some(value) = entry.owned_value().cloned() else { return };
+        let at = self.out.len();
+        self.put_head(entry);
+        let out = self.out[at..].to_vec();
+        self.out.truncate(at);
+        self.deferred.push_back(Deferred { out, value, writer: BodyWriter::new(self.options.version) });
+    }
+
+    fn send(&mut self) {
+        if !self.out.is_empty() {
+            self.target.send(self.db, std::mem::take(&mut self.out));
+        }
+    }
+}
+
+/// Whether encoding takes long enough to keep a writer from waiting for it.
+fn is_big(value: ValueRef<'_>) -> bool {
+    match value {
+        ValueRef::Str(text) => text.len() > STRING_AT_ONCE_MAX,
+        ValueRef::List(list) => list.len() > ELEMENTS_AT_ONCE_MAX,
+        ValueRef::Set(set) => set.len() > ELEMENTS_AT_ONCE_MAX,
+        ValueRef::Hash(hash) => hash.len() > ELEMENTS_AT_ONCE_MAX,
+        ValueRef::Zset(zset) => zset.len() > ELEMENTS_AT_ONCE_MAX,
+        ValueRef::Stream(_) => false,
+    }
+}
+
+impl SegmentSink for RdbSink {
+    fn segment(&mut self, entries: SegmentIter<'_>) {
+        for entry in entries {
+            self.put(entry);
+        }
+    }
+
+    fn go_on(&mut self, budget: usize) -> bool {
+        let Some(first) = self.deferred.front_mut() else { return false };
+        if first.writer.put_some(&mut first.out, first.value.view(), budget, self.lzf.as_mut()) {
+            let whole = self.deferred.pop_front().map(|first| first.out).unwrap_or_default();
+            self.target.send(self.db, whole);
+        }
+        !self.deferred.is_empty()
+    }
+
+    fn finish(&mut self) {
+        while self.go_on(usize::MAX) {}
+        self.send();
+    }
+}
