@@ -2,6 +2,7 @@
 
 use super::shard_of_cursor;
 use crate::commands::testing::{Node, check, with_one_and_three_shards};
+use crate::shard::access::AccessPolicy;
 use crate::shard::value::{Set, Value};
 use crate::shard::watch::WatchFlag;
 use koltso_proto::id::{DbIndex, ShardId};
@@ -403,6 +404,21 @@ fn object_describes_a_value() {
         assert_eq!(node.run("OBJECT IDLETIME k"), ":0");
         assert!(node.run("OBJECT FREQ k").starts_with("-ERR An LFU maxmemory policy is not selected"));
         assert!(node.run("OBJECT HELP").starts_with("[OBJECT <subcommand>"));
+    });
+}
+
+#[test]
+fn under_an_lfu_policy_object_tells_frequencies_instead_of_idle_times() {
+    with_one_and_three_shards(|node| {
+        let policy = AccessPolicy::Lfu { log_factor: 10, decay_time_min: 1 };
+        node.shards.iter_mut().flatten().for_each(|shard| shard.set_policy(policy));
+        node.prepare(&["SET k v"]);
+        assert_eq!(node.run("OBJECT FREQ k"), ":5");
+        node.prepare(&[&format!("RESTORE k 0 \"{DUMP_OF_V}\" REPLACE FREQ 42")]);
+        assert_eq!(node.run("OBJECT FREQ k"), ":42");
+        node.wait_ms(2 * 60_000);
+        assert_eq!(node.run("OBJECT FREQ k"), ":40");
+        assert!(node.run("OBJECT IDLETIME k").starts_with("-ERR An LFU maxmemory policy is selected"));
     });
 }
 
