@@ -124,11 +124,13 @@ impl Table {
     /// The key with the earliest deadline, and that deadline.
     fn first_to_expire(&mut self) -> Option<(UnixMs, Box<[u8]>)> {
         while let Some((_, number)) = self.first_deadline() {
-            let deadlines = self.segments.get(number).entries.iter().filter_map(|entry| Some((entry.expire()?, entry.key())));
-            if let Some((deadline, key)) = deadlines.min() {
-                return Some((deadline, key.into()));
+            let part = self.segments.get(number);
+            let deadlines = part.entries.iter().filter_map(|entry| Some((entry.expire()?, entry.key())));
+            match deadlines.min() {
+                Some((deadline, key)) if deadline.0 == part.earliest => return Some((deadline, key.into())),
+                // The entry with the segment's earliest deadline is gone.
+                _ => self.refresh_deadline(number),
             }
-            self.refresh_deadline(number);
         }
         None
     }
