@@ -1,12 +1,11 @@
 //! Replies and effects of the key commands, as a real server has them.
 
-use super::shard_of_cursor;
-use crate::commands::testing::{Node, check, with_one_and_three_shards};
-use crate::shard::access::AccessPolicy;
-use crate::shard::value::{Set, Value};
+mod dump;
+mod scan;
+
+use crate::commands::testing::{check, with_one_and_three_shards};
 use crate::shard::watch::WatchFlag;
-use koltso_proto::id::{DbIndex, ShardId};
-use std::collections::BTreeSet;
+use koltso_proto::id::DbIndex;
 use std::sync::Arc;
 
 #[test]
@@ -269,110 +268,6 @@ fn watchers_are_told_of_exactly_what_happened_to_their_key() {
     }
 }
 
-/// All keys, gone through with SCAN; and how many calls it took.
-fn scan_all(node: &mut Node, options: &str) -> (BTreeSet<String>, usize) {
-    let (mut keys, mut cursor, mut calls) = (BTreeSet::new(), "0".to_string(), 0);
-    loop {
-        let reply = node.run(&format!("SCAN {cursor} {options}"));
-        calls += 1;
-        let (next, names) = reply.strip_prefix("[\"").unwrap().split_once("\" [").unwrap();
-        keys.extend(names.trim_end_matches(']').split_whitespace().map(|name| name.trim_matches('"').to_string()));
-        if next == "0" {
-            return (keys, calls);
-        }
-        cursor = next.to_string();
-    }
-}
-
-#[test]
-fn scanning_finds_every_key_and_ends() {
-    with_one_and_three_shards(|node| {
-        let expected: BTreeSet<String> = (0..500).map(|i| format!("key:{i}")).collect();
-        for key in &expected {
-            node.prepare(&[&format!("SET {key} v")]);
-        }
-        for options in ["", "COUNT 1", "COUNT 100000", "MATCH key:*", "MATCH * TYPE string", "type STRING"] {
-            assert_eq!(scan_all(node, options).0, expected, "{options}");
-        }
-        assert_eq!(scan_all(node, "MATCH key:42 COUNT 1000").0, BTreeSet::from(["key:42".to_string()]));
-        assert_eq!(scan_all(node, "COUNT 100000").1, 1);
-        for options in ["TYPE list", "TYPE nonsense", "MATCH other:*"] {
-            assert_eq!(scan_all(node, options).0, BTreeSet::new(), "{options}");
-        }
-    });
-}
-
-#[test]
-fn a_scan_needs_no_other_shard_than_the_one_its_cursor_names() {
-    let mut node = Node::new(3);
-    let expected: BTreeSet<String> = (0..100).map(|i| format!("key:{i}")).collect();
-    for key in &expected {
-        node.prepare(&[&format!("SET {key} v")]);
-    }
-    let (mut keys, mut cursor) = (BTreeSet::new(), 0u64);
-    loop {
-        let only = shard_of_cursor(cursor, 3);
-        let mut away: Vec<_> = node.shards.iter_mut().map(Option::take).collect();
-        node.shards[usize::from(only.0)] = away[usize::from(only.0)].take();
-        let reply = node.run(&format!("SCAN {cursor} COUNT 20"));
-        for (id, shard) in away.into_iter().enumerate().filter(|(_, shard)| shard.is_some()) {
-            node.shards[id] = shard;
-        }
-        let (next, names) = reply.strip_prefix("[\"").unwrap().split_once("\" [").unwrap();
-        keys.extend(names.trim_end_matches(']').split_whitespace().map(|name| name.trim_matches('"').to_string()));
-        cursor = next.parse().unwrap();
-        if cursor == 0 {
-            break;
-        }
-    }
-    assert_eq!(keys, expected);
-}
-
-#[test]
-fn cursors_that_were_never_given_out_end_the_scan() {
-    with_one_and_three_shards(|node| {
-        node.prepare(&["SET k v"]);
-        for cursor in ["18446744073709551615", "-1", "3", "281474976710656"] {
-            let reply = node.run(&format!("SCAN {cursor}"));
-            assert!(reply == "[\"0\" []]" || reply == "[\"0\" [\"k\"]]", "{cursor}: {reply}");
-        }
-        for (line, reply) in [
-            ("SCAN x", "-ERR invalid cursor"),
-            ("SCAN \" 1\"", "-ERR invalid cursor"),
-            ("SCAN 18446744073709551616", "-ERR invalid cursor"),
-            ("SCAN 0 COUNT 0", "-ERR syntax error"),
-            ("SCAN 0 COUNT -1", "-ERR syntax error"),
-            ("SCAN 0 COUNT x", "-ERR value is not an integer or out of range"),
-            ("SCAN 0 MATCH", "-ERR syntax error"),
-            ("SCAN 0 FOO BAR", "-ERR syntax error"),
-        ] {
-            node.check(&[(line, reply, "")]);
-        }
-    });
-    for shards in [1, 2, 3, 4, 5, 16, 1000, u16::MAX] {
-        for cursor in [0, 1, 2, 3, 1023, u64::MAX] {
-            assert!(shard_of_cursor(cursor, shards) < ShardId(shards), "{cursor} of {shards}");
-        }
-    }
-}
-
-#[test]
-fn keys_and_random_keys_come_from_every_shard() {
-    with_one_and_three_shards(|node| {
-        node.check(&[("KEYS *", "[]", ""), ("RANDOMKEY", "nil", "")]);
-        let expected: BTreeSet<String> = (0..20).map(|i| format!("\"key:{i}\"")).collect();
-        for i in 0..20 {
-            node.prepare(&[&format!("SET key:{i} v")]);
-        }
-        let reply = node.run("KEYS key:?*");
-        let found: BTreeSet<String> = reply[1..reply.len() - 1].split(' ').map(String::from).collect();
-        assert_eq!(found, expected);
-        assert_eq!(node.run("KEYS key:7"), "[\"key:7\"]");
-        let random: BTreeSet<String> = (0..2000).map(|_| node.run("RANDOMKEY")).collect();
-        assert_eq!(random, expected);
-    });
-}
-
 #[test]
 fn object_describes_a_value() {
     let long = "x".repeat(45);
@@ -404,100 +299,5 @@ fn object_describes_a_value() {
         assert_eq!(node.run("OBJECT IDLETIME k"), ":0");
         assert!(node.run("OBJECT FREQ k").starts_with("-ERR An LFU maxmemory policy is not selected"));
         assert!(node.run("OBJECT HELP").starts_with("[OBJECT <subcommand>"));
-    });
-}
-
-#[test]
-fn under_an_lfu_policy_object_tells_frequencies_instead_of_idle_times() {
-    with_one_and_three_shards(|node| {
-        let policy = AccessPolicy::Lfu { log_factor: 10, decay_time_min: 1 };
-        node.shards.iter_mut().flatten().for_each(|shard| shard.set_policy(policy));
-        node.prepare(&["SET k v"]);
-        assert_eq!(node.run("OBJECT FREQ k"), ":5");
-        node.prepare(&[&format!("RESTORE k 0 \"{DUMP_OF_V}\" REPLACE FREQ 42")]);
-        assert_eq!(node.run("OBJECT FREQ k"), ":42");
-        node.wait_ms(2 * 60_000);
-        assert_eq!(node.run("OBJECT FREQ k"), ":40");
-        assert!(node.run("OBJECT IDLETIME k").starts_with("-ERR An LFU maxmemory policy is selected"));
-    });
-}
-
-/// What `DUMP` of a Redis 7.0 answers for the string `v`.
-const DUMP_OF_V: &str = r"\x00\x01v\n\x00\x91\b\xce\xb2\x198\x8a\xce";
-
-/// `DUMP_OF_V` as it looks in effects.
-fn payload() -> String {
-    b"\x00\x01v\n\x00\x91\x08\xce\xb2\x198\x8a\xce".escape_ascii().to_string()
-}
-
-#[test]
-fn a_dump_of_a_real_server_is_restored_with_its_deadline() {
-    with_one_and_three_shards(|node| {
-        let restore = |options: &str| format!("RESTORE k {}", options.replace('@', &format!("\"{DUMP_OF_V}\"")));
-        let effect = |options: &str| format!("RESTORE k {}", options.replace('@', &payload()));
-        node.check(&[(&restore("0 @"), "OK", &effect("0 @")), ("GET k", "\"v\"", ""), ("TTL k", ":-1", "")]);
-        node.check(&[
-            ("DUMP k", &format!("\"{}\"", payload()), ""),
-            (&restore("0 @"), "-BUSYKEY Target key name already exists.", ""),
-            (&restore("100 @ replace"), "OK", &effect("1000000000100 @ replace ABSTTL")),
-            ("PTTL k", ":100", ""),
-            (&restore("1000000000200 @ ABSTTL REPLACE"), "OK", &effect("1000000000200 @ ABSTTL REPLACE")),
-            ("PTTL k", ":200", ""),
-            (&restore("0 @ REPLACE IDLETIME 5"), "OK", &effect("0 @ REPLACE IDLETIME 5")),
-            ("OBJECT IDLETIME k", ":5", ""),
-            (&restore("1 @ REPLACE ABSTTL"), "OK", "DEL k"),
-            (&restore("1 @ REPLACE ABSTTL"), "OK", ""),
-            ("EXISTS k", ":0", ""),
-            ("DUMP k", "nil", ""),
-        ]);
-    });
-}
-
-#[test]
-fn every_type_survives_dump_and_restore() {
-    with_one_and_three_shards(|node| {
-        let limits = node.config.thresholds;
-        let text = b"some text that is longer than what is never compressed, compressed, compressed";
-        let mut set = Set::for_members(b"a", 1, &limits);
-        set.add(b"a", &limits);
-        set.add(b"b", &limits);
-        for value in [Value::string(text), Value::string(b"-17"), Value::Set(set)] {
-            let before = format!("{:?}", value.view());
-            node.put("k", value);
-            let payload = node.run_args(&[b"DUMP", b"k"]);
-            let start = payload.iter().position(|&byte| byte == b'\n').unwrap() + 1;
-            let payload = &payload[start..payload.len() - 2];
-            node.prepare(&["DEL k"]);
-            assert_eq!(node.run_args(&[b"RESTORE", b"k", b"0", payload]), b"+OK\r\n");
-            assert_eq!(node.debug_value("k"), before);
-        }
-    });
-}
-
-#[test]
-fn payloads_that_are_damaged_or_from_the_future_change_nothing() {
-    let future = r"\x00\x01v\xff\x00\x91\b\xce\xb2\x198\x8a\xce";
-    let damaged = r"\x00\x01w\n\x00\x91\b\xce\xb2\x198\x8a\xce";
-    let wrong = "-ERR DUMP payload version or checksum are wrong";
-    with_one_and_three_shards(|node| {
-        node.prepare(&["SET k old"]);
-        for payload in [future, damaged, "", "abc"] {
-            node.check(&[(&format!("RESTORE k 0 \"{payload}\" REPLACE"), wrong, "")]);
-        }
-        let mut bad = vec![1, 5];
-        koltso_proto::rdb::dump::finish_dump(&mut bad);
-        assert_eq!(node.run_args(&[b"RESTORE", b"k", b"0", &bad, b"REPLACE"]), b"-ERR Bad data format\r\n");
-        node.check(&[
-            ("RESTORE k -1 abc REPLACE", "-ERR Invalid TTL value, must be >= 0", ""),
-            ("RESTORE k 9223372036854775807 abc REPLACE", "-ERR Invalid TTL value, must be >= 0", ""),
-            ("RESTORE k x abc REPLACE", "-ERR value is not an integer or out of range", ""),
-            ("RESTORE k 0 abc FOO", "-ERR syntax error", ""),
-            ("RESTORE k 0 abc IDLETIME", "-ERR syntax error", ""),
-            ("RESTORE k 0 abc IDLETIME -1", "-ERR Invalid IDLETIME value, must be >= 0", ""),
-            ("RESTORE k 0 abc IDLETIME x", "-ERR value is not an integer or out of range", ""),
-            ("RESTORE k 0 abc FREQ 256", "-ERR Invalid FREQ value, must be >= 0 and <= 255", ""),
-            ("RESTORE k 0 abc FREQ 1 IDLETIME 1", "-ERR syntax error", ""),
-            ("GET k", "\"old\"", ""),
-        ]);
     });
 }
