@@ -94,7 +94,7 @@ impl Decoder {
 
     /// Brings the next bytes of the file. Pieces of some hundred kilobytes are best.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.compact();
+        self.compact(bytes.len());
         self.buffer.truncate(self.end);
         self.buffer.extend_from_slice(bytes);
         self.end = self.buffer.len();
@@ -102,7 +102,7 @@ impl Decoder {
 
     /// Room of at least `len` bytes for the next bytes of the file, for reading into directly; then [`Decoder::commit`].
     pub fn spare(&mut self, len: usize) -> &mut [u8] {
-        self.compact();
+        self.compact(len);
         if self.buffer.len() - self.end < len {
             self.buffer.resize(self.end + len, 0);
         }
@@ -189,14 +189,15 @@ impl Decoder {
         if self.state == State::Inside { self.extent.pos() } else { 0 }
     }
 
-    /// Forgets what has been read, after the checksum has seen it.
-    fn compact(&mut self) {
+    /// Forgets what has been read, after the checksum has seen it. `coming` bytes are about to be added.
+    fn compact(&mut self, coming: usize) {
         if self.start == 0 {
             return;
         }
         self.sum_to(self.start);
         let left = self.end - self.start;
-        if self.buffer.capacity() > BUFFER_KEPT_MAX && left < BUFFER_KEPT_MAX / 4 {
+        let kept_max = BUFFER_KEPT_MAX.max(coming.saturating_mul(4));
+        if self.buffer.capacity() > kept_max && left < kept_max / 4 {
             self.buffer = self.buffer[self.start..self.end].to_vec();
         } else {
             self.buffer.copy_within(self.start..self.end, 0);

@@ -205,7 +205,7 @@ pub fn put_packed_node(out: &mut Vec<u8>, pack: ListpackRef<'_>, lzf: Option<&mu
     put_blob(out, pack.as_bytes(), lzf);
 }
 
-/// A node of a `LIST_QUICKLIST_2` that is one big element.
+/// A node of a `LIST_QUICKLIST_2` that is one big element; real servers refuse an empty one.
 pub fn put_plain_node(out: &mut Vec<u8>, element: &[u8], lzf: Option<&mut Lzf>) {
     put_len(out, container::PLAIN);
     put_blob(out, element, lzf);
