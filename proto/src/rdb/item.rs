@@ -14,7 +14,7 @@ pub const STRING_BYTES_MAX: u64 = 512 << 20;
 /// The largest database index that fits the servers' type for it.
 const DB_MAX: u64 = i32::MAX as u64;
 
-/// What a [`Decoder`] accepts.
+/// What a [`super::Decoder`] accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The longest string, packed value or list node, decompressed.

@@ -34,7 +34,7 @@
 //! | [`reader`] | takes a file in pieces of any size and gives items back |
 //! | [`value`] | values as the reader hands them out |
 //! | [`dump`] | `DUMP` and `RESTORE` payloads |
-//! | [`survey`](self::survey) | says what is in a file |
+//! | [`survey`] | says what is in a file |
 //! | [`crc`], [`lzf`] | the checksum, the compression |
 //!
 //! Whatever is read counts as hostile: every size is checked against bytes that are there before anything is allocated, and

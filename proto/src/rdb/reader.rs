@@ -9,7 +9,7 @@
 //! decoder.remaining()                                        what came behind the file
 //! ```
 //!
-//! The decoder holds the bytes of the entry under way and no more. [`super::extent`] says when an entry is complete, without
+//! The decoder holds the bytes of the entry under way and no more. `extent.rs` says when an entry is complete, without
 //! doing any work twice; only then it is decoded, out of one contiguous piece. It knows nothing of keyspaces or databases.
 
 use super::consts::{MAGIC_LEN, VERSION_CHECKSUM, kind, opcode};
