@@ -1,22 +1,39 @@
-//! (to come) the configuration.
+//! The configuration: what it consists of, how it is read, shown, changed and written back.
+//!
+//! | where | what |
+//! |---|---|
+//! | [`directives`] | the one table of directives, and with it the fields of [`Config`] |
+//! | [`directive`] | what a directive is: kinds of values, reading and printing them |
+//! | [`special`], [`flags`], [`choice`] | the values with a form of their own |
+//! | [`text`] | text, quoting, amounts of memory |
+//! | `load` | file, standard input and command line |
+//! | `access` | `CONFIG GET` and `CONFIG SET` |
+//! | `rewrite` | `CONFIG REWRITE` |
+//!
+//! A [`Config`] is a value: it is cloned, changed and put in the place of the old one. This module must not act on it: binding
+//! ports, opening files and telling others of a change is for those who own these things.
 
-use crate::shard::value::Thresholds;
+mod access;
+pub mod choice;
+mod cli;
+pub mod directive;
+pub mod directives;
+pub mod flags;
+mod load;
+mod rewrite;
+pub mod special;
+#[cfg(test)]
+mod tests;
+pub mod text;
 
-/// The configuration in force.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// `maxmemory`, in bytes; 0 = no limit.
-    pub maxmemory: u64,
-    /// `lazyfree-lazy-expire`: whether an expired key is propagated as `UNLINK` instead of `DEL`.
-    pub lazyfree_lazy_expire: bool,
-    /// `proto-max-bulk-len`: the longest argument and the longest string, in bytes.
-    pub proto_max_bulk_len: u64,
-    /// When collections change over from their packed form.
-    pub thresholds: Thresholds,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config { maxmemory: 0, lazyfree_lazy_expire: false, proto_max_bulk_len: 512 << 20, thresholds: Thresholds::default() }
-    }
-}
+pub use access::find;
+pub use choice::{
+    AclPubsubDefault, AppendFsync, Choice, DisklessLoad, LogLevel, MaxmemoryPolicy, ProtectedAction, SanitizeDump,
+    TlsAuthClients,
+};
+pub use directive::{Directive, Marks, MemoryOrPercent};
+pub use directives::{Config, DIRECTIVES};
+pub use flags::{NotifyFlags, ShutdownFlags};
+pub use load::ConfigError;
+pub use special::{OutputLimit, OutputLimits, PrimaryAddress, SavePoint};
+pub use text::Text;
