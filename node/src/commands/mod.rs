@@ -2,10 +2,14 @@
 //!
 //! A command function never waits, spawns, or touches a socket, a clock or a random source other than through its [`Ctx`].
 
+mod collections;
 mod ctx;
 pub mod errors;
 pub mod generic;
+pub mod hashes;
+pub mod lists;
 pub mod parse;
+pub mod sets;
 pub mod strings;
 #[cfg(test)]
 pub mod testing;
@@ -18,7 +22,8 @@ use koltso_proto::resp::Args;
 pub type Handler = fn(&mut Ctx<'_>, Args<'_>);
 
 /// Every family's commands, by lower-case name.
-pub const FAMILIES: &[&[(&str, Handler)]] = &[generic::HANDLERS, strings::HANDLERS];
+pub const FAMILIES: &[&[(&str, Handler)]] =
+    &[generic::HANDLERS, strings::HANDLERS, lists::HANDLERS, hashes::HANDLERS, sets::HANDLERS];
 
 #[cfg(test)]
 mod tests {
