@@ -49,16 +49,14 @@ impl Config {
     /// # Errors
     /// The text of the error reply, without `-`. Nothing has changed then.
     pub fn set_many<A: AsRef<[u8]>>(&mut self, pairs: &[(A, A)], local: bool) -> Result<Vec<&'static str>, String> {
-        // An unknown name anywhere is reported before anything else is.
-        if let Some((name, _)) = pairs.iter().find(|(name, _)| find(name.as_ref()).is_none()) {
-            let name = String::from_utf8_lossy(name.as_ref());
-            return Err(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"));
-        }
         let mut changed = self.clone();
         // The old and the new name of a directive are two parameters, of which the later one wins.
         let mut seen: Vec<(&'static str, &'static Directive)> = Vec::with_capacity(pairs.len());
         for (name, _) in pairs {
-            let Some(directive) = find(name.as_ref()) else { continue };
+            let Some(directive) = find(name.as_ref()) else {
+                let name = String::from_utf8_lossy(name.as_ref());
+                return Err(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"));
+            };
             let name = asked_name(directive, name.as_ref());
             self.may_set(directive, local).map_err(|why| failed(name, why))?;
             if seen.iter().any(|(other, _)| *other == name) {

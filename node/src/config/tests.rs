@@ -123,7 +123,9 @@ fn set_errors_are_worded_as_redis_words_them() {
     for (pairs, error) in [
         (&[("foo", "1"), ("bar", "2")][..], unknown("foo")),
         (&[("port", "1"), ("foo", "2")], unknown("foo")),
-        (&[("databases", "3"), ("port", "1")], possibly("databases", "can't set immutable config")),
+        (&[("timeout", "x"), ("foo", "2")], unknown("foo")),
+        (&[("foo", "1"), ("databases", "3")], unknown("foo")),
+        (&[("databases", "3"), ("foo", "1")], possibly("databases", "can't set immutable config")),
         (&[("dbfilename", "x")], possibly("dbfilename", "can't set protected config")),
         (&[("port", "1"), ("PORT", "1")], possibly("port", "duplicate parameter")),
         (&[("SLAVE-priority", "x")], possibly("slave-priority", "argument couldn't be parsed into an integer")),
