@@ -4,9 +4,23 @@
 //!
 //! `reactor` (bytes arrive) → `connection` (a request) → `dispatch` (which shard, and how to get at it) → `commands` (what it
 //! does) → `shard` (the data) → `effects` (what it means for replicas) → `replication` (the log, and the streams out of it).
-//! `service` is the other side of the house: everything long, linear and bulk. No module reaches back up.
+//! `core` is the turn that drives them, `server` the commands about the node itself, and `service` the other side of the
+//! house: everything long, linear and bulk. No module of the data path reaches back up.
 
+pub mod alloc;
 pub mod commands;
 pub mod config;
+pub mod connection;
+pub mod core;
+pub mod dispatch;
 pub mod effects;
+pub mod info;
+pub mod logging;
+pub mod node;
+pub mod reactor;
+pub mod replication;
+pub mod server;
+pub mod service;
 pub mod shard;
+pub mod shared;
+pub mod snapshot;

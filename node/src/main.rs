@@ -1,1 +1,30 @@
-fn main() {}
+//! The binary `koltso`: arguments in, a node out.
+
+use koltso::alloc::Counting;
+use koltso::config::{Config, ConfigError};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() -> ExitCode {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    let config = match Config::from_args(&args) {
+        Ok(config) => config,
+        Err(ConfigError::Asked(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    match koltso::node::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("koltso: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

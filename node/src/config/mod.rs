@@ -16,6 +16,7 @@
 mod access;
 pub mod choice;
 mod cli;
+mod derived;
 pub mod directive;
 pub mod directives;
 pub mod flags;

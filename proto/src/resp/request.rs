@@ -13,6 +13,13 @@ pub struct Span {
     len: u32,
 }
 
+impl Span {
+    /// `len` bytes from `start` on. Both are below 4 GiB, as a request is ([`Limits`]).
+    pub fn new(start: usize, len: usize) -> Self {
+        Span { start: start as u32, len: len as u32 }
+    }
+}
+
 /// The arguments of one request: the command's name first.
 #[derive(Clone, Copy)]
 pub struct Args<'a> {
@@ -274,9 +281,9 @@ fn wrong_kind(input: &[u8], pos: usize, other: u8) -> Result<Step, ProtocolError
 fn header(input: &[u8], start: usize, too_long: &str) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     // One and two digits without a search: that is nearly every header.
     match input.get(start..).unwrap_or_default() {
-        [a @ b'0'..=b'9', b'\r', b'\n', ..] => return Ok(Some((Some(i64::from(a - b'0')), start + 3))),
+        [a @ b'0'..=b'9', b'\r', b'\n', ..] => Ok(Some((Some(i64::from(a - b'0')), start + 3))),
         [a @ b'1'..=b'9', b @ b'0'..=b'9', b'\r', b'\n', ..] => {
-            return Ok(Some((Some(i64::from(a - b'0') * 10 + i64::from(b - b'0')), start + 4)));
+            Ok(Some((Some(i64::from(a - b'0') * 10 + i64::from(b - b'0')), start + 4)))
         }
         rest => {
             let Some(len) = memchr::memchr(b'\r', &rest[..rest.len().min(LINE_LEN_MAX)]) else {

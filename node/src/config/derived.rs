@@ -1,0 +1,58 @@
+//! Groups of directives in the form in which the rest of the node uses them.
+
+use super::{Config, LogLevel, MaxmemoryPolicy, Text};
+use crate::logging::Level;
+use crate::shard::access::AccessPolicy;
+use crate::shard::eviction::EvictionPolicy;
+use std::path::PathBuf;
+
+impl Config {
+    /// What the access bits of entries mean.
+    pub fn access_policy(&self) -> AccessPolicy {
+        if self.eviction_policy().is_lfu() {
+            AccessPolicy::Lfu { log_factor: self.lfu_log_factor as u32, decay_time_min: self.lfu_decay_time as u32 }
+        } else {
+            AccessPolicy::Lru
+        }
+    }
+
+    /// `maxmemory-policy`.
+    pub fn eviction_policy(&self) -> EvictionPolicy {
+        match self.maxmemory_policy {
+            MaxmemoryPolicy::VolatileLru => EvictionPolicy::VolatileLru,
+            MaxmemoryPolicy::VolatileLfu => EvictionPolicy::VolatileLfu,
+            MaxmemoryPolicy::VolatileRandom => EvictionPolicy::VolatileRandom,
+            MaxmemoryPolicy::VolatileTtl => EvictionPolicy::VolatileTtl,
+            MaxmemoryPolicy::AllkeysLru => EvictionPolicy::AllKeysLru,
+            MaxmemoryPolicy::AllkeysLfu => EvictionPolicy::AllKeysLfu,
+            MaxmemoryPolicy::AllkeysRandom => EvictionPolicy::AllKeysRandom,
+            MaxmemoryPolicy::NoEviction => EvictionPolicy::NoEviction,
+        }
+    }
+
+    /// `loglevel`.
+    pub fn log_level(&self) -> Level {
+        match self.loglevel {
+            LogLevel::Debug => Level::Debug,
+            LogLevel::Verbose => Level::Verbose,
+            LogLevel::Notice => Level::Notice,
+            LogLevel::Warning => Level::Warning,
+        }
+    }
+
+    /// Where the RDB file is.
+    pub fn rdb_path(&self) -> PathBuf {
+        self.dir.join(self.dbfilename.as_path().unwrap_or("dump.rdb".as_ref()))
+    }
+
+    /// Our primary at start, if one is configured.
+    pub fn primary(&self) -> Option<(String, u16)> {
+        self.replicaof.as_ref().map(|primary| (primary.host.to_lossy(), primary.port))
+    }
+}
+
+impl std::fmt::Display for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.to_lossy())
+    }
+}

@@ -1,0 +1,182 @@
+//! A connection: bytes that came in and are not yet a request, replies that are not yet sent, and who the peer is.
+//!
+//! Nothing here does I/O: the reactor moves the bytes.
+
+mod output;
+mod session;
+
+pub use output::{InFlight, Output};
+pub use session::{OwnedRequest, ReplyMode, Session, Transaction, WatchedKey};
+
+use crate::replication::link::PrimaryStream;
+use crate::replication::stream::{ReplicaStream, SyncRequest};
+use koltso_proto::resp::RequestParser;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+/// Which connection, and that it is still the same one: slots are used again, generations are not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// The slot.
+    pub index: u32,
+    /// Its generation.
+    pub generation: u32,
+}
+
+/// Whom a connection leads to.
+pub enum Peer {
+    /// A client.
+    Client,
+    /// A replica that receives the stream.
+    Replica(Box<ReplicaStream>),
+    /// Our primary, whose stream this is.
+    Primary(Box<PrimaryStream>),
+}
+
+/// Why a connection's further requests have to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// They need not.
+    None,
+    /// A request of it waits for shards to be lent.
+    Lend,
+    /// Earlier requests of it are being answered by other cores.
+    InOrder,
+    /// It is a primary's stream, and shards are being borrowed for something else.
+    AfterJobs,
+    /// This core's shard is lent to another core.
+    ShardAway,
+    /// Clients are paused (`CLIENT PAUSE`).
+    Paused,
+    /// A blocking command: `WAIT`, or a request that another thread answers.
+    Blocked,
+    /// It is about to leave this core: a replica on its way to the log.
+    Leaving,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Closing {
+    /// Not yet.
+    No,
+    /// When what is waiting to be sent has been.
+    AfterReplies,
+    /// At once; operations in flight are being cancelled.
+    Now,
+}
+
+/// A reply's place in the order of replies, while another core works on it.
+pub struct Awaited {
+    /// Identifies the place to the core that answers.
+    pub seq: u64,
+    /// The reply, once it is here, and local replies that follow it.
+    pub reply: Option<Vec<u8>>,
+}
+
+/// A connection of this core.
+pub struct Connection {
+    /// The socket.
+    pub fd: OwnedFd,
+    /// Which use of its slot this is.
+    pub generation: u32,
+    /// The request that is being read.
+    pub parser: RequestParser,
+    /// Bytes received and not yet consumed, from the first byte of the current request on.
+    pub pending: Vec<u8>,
+    /// What is to be sent.
+    pub output: Output,
+    /// Replies that cannot be sent yet because an earlier one is still awaited.
+    pub awaited: VecDeque<Awaited>,
+    /// The next place's number.
+    pub next_seq: u64,
+    /// Who the client is and what it has set.
+    pub session: Session,
+    /// Whom it leads to.
+    pub peer: Peer,
+    /// Why it waits.
+    pub stall: Stall,
+    /// Whether it ends.
+    pub closing: Closing,
+    /// Whether a multishot receive is armed, or its last completion still to come.
+    pub recv_armed: bool,
+    /// Whether it is on the list of those that have something to send.
+    pub dirty: bool,
+    /// The request that waits for them (`Stall::InOrder`).
+    pub deferred: Option<OwnedRequest>,
+    /// What it asks of the log's core, when it is leaving for it.
+    pub leaving: Option<SyncRequest>,
+    /// The peer has sent all it will.
+    pub peer_done: bool,
+}
+
+impl Connection {
+    /// A fresh connection.
+    pub fn new(fd: OwnedFd, generation: u32, session: Session) -> Self {
+        Connection {
+            fd,
+            generation,
+            parser: RequestParser::new(),
+            pending: Vec::new(),
+            output: Output::default(),
+            awaited: VecDeque::new(),
+            next_seq: 0,
+            session,
+            peer: Peer::Client,
+            stall: Stall::None,
+            closing: Closing::No,
+            recv_armed: false,
+            dirty: false,
+            deferred: None,
+            leaving: None,
+            peer_done: false,
+        }
+    }
+
+    /// Reserves the next place in the order of replies for an answer from elsewhere.
+    pub fn await_reply(&mut self) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.awaited.push_back(Awaited { seq, reply: None });
+        seq
+    }
+
+    /// Puts an awaited reply into its place; what has become sendable moves to the output.
+    pub fn fulfil(&mut self, seq: u64, reply: &[u8]) {
+        let first = match self.awaited.front() {
+            Some(front) => front.seq,
+            None => return,
+        };
+        if seq == first {
+            self.output.reply.raw(reply);
+            self.awaited.pop_front();
+            while let Some(Awaited { reply: Some(_), .. }) = self.awaited.front() {
+                let next = self.awaited.pop_front().and_then(|a| a.reply).unwrap_or_default();
+                self.output.reply.raw(&next);
+            }
+        } else if let Some(place) = self.awaited.iter_mut().find(|place| place.seq == seq) {
+            place.reply = Some(reply.to_vec());
+        }
+    }
+
+    /// Whether replies can be written straight to the output.
+    #[inline]
+    pub fn in_order(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
+    /// Moves what was written to the output since `mark` behind the replies that are still awaited.
+    pub fn queue_behind_awaited(&mut self, mark: usize) {
+        if self.awaited.is_empty() {
+            return;
+        }
+        let reply = self.output.reply.buf.split_off(mark);
+        let seq = self.next_seq;
+        self.next_seq += 1;
+        self.awaited.push_back(Awaited { seq, reply: Some(reply) });
+    }
+
+    /// Whether an operation of the kernel may still use this connection.
+    pub fn in_use_by_kernel(&self) -> bool {
+        self.recv_armed || self.output.is_sending()
+    }
+}

@@ -1,0 +1,152 @@
+//! Who a client is, and what it has set for itself.
+
+use crate::replication::stream::ReplicaInfo;
+use crate::shard::watch::WatchFlag;
+use koltso_proto::id::{DbIndex, UnixMs};
+use std::sync::Arc;
+
+/// `CLIENT REPLY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// Replies are sent.
+    On,
+    /// None are.
+    Off,
+    /// The reply to the next command is not; then they are again.
+    SkipNext,
+    /// The reply to this command is not.
+    Skip,
+}
+
+/// A command kept for later: its bytes, and where its arguments lie in them.
+#[derive(Clone, Debug)]
+pub struct OwnedRequest {
+    bytes: Vec<u8>,
+    spans: Vec<koltso_proto::resp::Span>,
+}
+
+impl OwnedRequest {
+    /// Copies a request out of its buffer.
+    pub fn new(args: koltso_proto::resp::Args<'_>) -> Self {
+        let mut request = OwnedRequest { bytes: Vec::new(), spans: Vec::with_capacity(args.len()) };
+        for arg in args.from(0) {
+            request.spans.push(koltso_proto::resp::Span::new(request.bytes.len(), arg.len()));
+            request.bytes.extend_from_slice(arg);
+        }
+        request
+    }
+
+    /// The arguments.
+    pub fn args(&self) -> koltso_proto::resp::Args<'_> {
+        koltso_proto::resp::Args::new(&self.bytes, &self.spans)
+    }
+
+    /// Its size in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it holds no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// An open `MULTI`.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// The commands so far, each with the index of its specification.
+    pub commands: Vec<(u16, OwnedRequest)>,
+    /// Whether one of them could not be queued, so that `EXEC` will refuse.
+    pub aborted: bool,
+}
+
+/// A key under `WATCH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedKey {
+    /// Its database.
+    pub db: DbIndex,
+    /// Its name.
+    pub key: Vec<u8>,
+    /// Whether there was something at it that had not expired.
+    pub live: bool,
+}
+
+/// A client's settings and history.
+#[derive(Debug)]
+pub struct Session {
+    /// `CLIENT ID`.
+    pub id: u64,
+    /// The peer's address.
+    pub addr: String,
+    /// The address it connected to.
+    pub laddr: String,
+    /// When it connected.
+    pub created: UnixMs,
+    /// When it last sent a command.
+    pub last_active: UnixMs,
+    /// The selected database.
+    pub db: DbIndex,
+    /// `CLIENT SETNAME`.
+    pub name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-NAME`.
+    pub lib_name: Vec<u8>,
+    /// `CLIENT SETINFO LIB-VER`.
+    pub lib_ver: Vec<u8>,
+    /// Whether it may do more than authenticate.
+    pub authenticated: bool,
+    /// `CLIENT REPLY`.
+    pub reply_mode: ReplyMode,
+    /// `CLIENT NO-TOUCH`.
+    pub no_touch: bool,
+    /// `CLIENT NO-EVICT`.
+    pub no_evict: bool,
+    /// An open `MULTI`.
+    pub transaction: Option<Box<Transaction>>,
+    /// Whether a transaction of it is being executed.
+    pub in_exec: bool,
+    /// The flag that a change of a watched key raises, and the keys.
+    pub watch: Option<(Arc<WatchFlag>, Vec<WatchedKey>)>,
+    /// Whether it sees every command (`MONITOR`).
+    pub monitor: bool,
+    /// Whether it has written anything, so that `WAIT` has something to wait for.
+    pub wrote: bool,
+    /// What it has said of itself as a replica.
+    pub replica: Box<ReplicaInfo>,
+    /// The name of the last command.
+    pub last_command: &'static str,
+}
+
+impl Session {
+    /// The session of a connection that was just accepted.
+    pub fn new(id: u64, addr: String, laddr: String, now: UnixMs, authenticated: bool) -> Self {
+        Session {
+            id,
+            addr,
+            laddr,
+            created: now,
+            last_active: now,
+            db: DbIndex(0),
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_ver: Vec::new(),
+            authenticated,
+            reply_mode: ReplyMode::On,
+            no_touch: false,
+            no_evict: false,
+            transaction: None,
+            in_exec: false,
+            watch: None,
+            monitor: false,
+            wrote: false,
+            replica: Box::default(),
+            last_command: "NULL",
+        }
+    }
+
+    /// Whether the next command needs no special treatment: it is run at once and answered.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.authenticated && self.transaction.is_none() && self.reply_mode == ReplyMode::On
+    }
+}

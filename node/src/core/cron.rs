@@ -1,0 +1,188 @@
+//! What is due by time, ten times a second; and what happens when the configuration changes or a connection ends.
+
+use super::Core;
+use crate::connection::{Closing, Peer, Stall, Token};
+use crate::server::slowlog::SlowEntry;
+use crate::shared::{Gate, Gates, add};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How often keys whose time is over are looked for, in milliseconds.
+const EXPIRY_PERIOD_MS: u64 = 20;
+/// How long one round of active expiry may take.
+const EXPIRY_BUDGET: Duration = Duration::from_micros(500);
+/// Entries looked at between two looks at the clock.
+const EXPIRY_STEP: usize = 2048;
+
+impl Core {
+    pub(super) fn cron(&mut self) {
+        self.rearm_listeners();
+        self.add_up_counters();
+        self.drop_idle_clients();
+        self.end_pause();
+        if self.replication.is_some() {
+            self.replication_cron();
+            self.link_cron();
+            self.save_cron();
+        }
+    }
+
+    fn add_up_counters(&mut self) {
+        let counters = &self.shared.counters;
+        add(&counters.total_commands_processed, std::mem::take(&mut self.exec.processed));
+        add(&counters.total_error_replies, std::mem::take(&mut self.exec.errors));
+        if let Some(shard) = self.exec.shards[self.exec.id].as_deref_mut() {
+            let stats = std::mem::take(&mut shard.stats);
+            add(&counters.keyspace_hits, stats.hits);
+            add(&counters.keyspace_misses, stats.misses);
+            add(&counters.expired_keys, stats.expired);
+            add(&counters.evicted_keys, stats.evicted);
+            self.shared.save.dirty.fetch_add(stats.dirty, Ordering::Relaxed);
+        }
+        self.shared.peak_memory.fetch_max(crate::alloc::used(), Ordering::Relaxed);
+    }
+
+    /// Deletes keys whose time is over, for a moment; true if more are due.
+    pub(super) fn slice_of_expiry(&mut self) -> bool {
+        let now = self.exec.now;
+        let id = self.exec.id;
+        let unlink = self.exec.config.lazyfree_lazy_expire;
+        if !self.shared.active_expire.load(Ordering::Relaxed) || self.exec.gates.has(Gate::PausedWrites) {
+            return false;
+        }
+        if now.0 < self.next_expiry_ms {
+            return false;
+        }
+        let Some(shard) = self.exec.shards[id].as_deref_mut() else { return false };
+        if shard.replica {
+            return false;
+        }
+        self.next_expiry_ms = now.0 + EXPIRY_PERIOD_MS;
+        let until = Instant::now() + EXPIRY_BUDGET;
+        let logged = shard.logged;
+        let effects = &mut self.exec.effects;
+        let name: &[u8] = if unlink { b"UNLINK" } else { b"DEL" };
+        loop {
+            let more = shard.expire_due(now, EXPIRY_STEP, &mut |db, key| {
+                if logged {
+                    effects.begin_unit();
+                    effects.push(db, [name, key].into_iter());
+                    effects.end_unit();
+                }
+            });
+            if !more {
+                return false;
+            }
+            if Instant::now() >= until {
+                self.next_expiry_ms = 0;
+                return true;
+            }
+        }
+    }
+
+    fn drop_idle_clients(&mut self) {
+        let timeout = self.exec.config.timeout;
+        if timeout == 0 {
+            return;
+        }
+        let now = self.exec.now;
+        let idle: Vec<Token> = self
+            .conns
+            .iter()
+            .filter(|(_, conn)| matches!(conn.peer, Peer::Client) && conn.stall == Stall::None && conn.closing == Closing::No)
+            .filter(|(_, conn)| now.0.saturating_sub(conn.session.last_active.0) > timeout * 1000)
+            .map(|(index, conn)| Token { index: index as u32, generation: conn.generation })
+            .collect();
+        for token in idle {
+            self.close(token);
+        }
+    }
+
+    /// Lets clients go on when a pause is over.
+    pub(crate) fn end_pause(&mut self) {
+        let until = self.shared.pause_until_ms.load(Ordering::Acquire);
+        if until != 0 && self.exec.now.0 >= until {
+            self.shared.pause_until_ms.store(0, Ordering::Release);
+            self.shared.set_gate(Gate::PausedAll, false);
+            self.shared.set_gate(Gate::PausedWrites, false);
+        }
+        self.exec.gates = self.shared.gates();
+        let paused = Gates(Gate::PausedAll as u32 | Gate::PausedWrites as u32);
+        if self.paused.is_empty() || self.exec.gates.0 & paused.0 != 0 {
+            return;
+        }
+        for (token, request) in std::mem::take(&mut self.paused) {
+            if let Some(conn) = self.conn(token) {
+                conn.stall = Stall::None;
+                self.core_request(token, request);
+                self.run_pending(token);
+            }
+        }
+    }
+
+    /// The link to a primary: connect, acknowledge once a second, notice its silence.
+    fn link_cron(&mut self) {
+        self.connect_if_due();
+        let now = self.exec.now;
+        let timeout_ms = self.exec.config.repl_timeout * 1000;
+        let Some(upstream) = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref()) else { return };
+        let Some(token) = upstream.token else { return };
+        if now.0.saturating_sub(upstream.last_io.0) > timeout_ms {
+            crate::logging::warning("MASTER timeout: no data nor PING received...");
+            return self.close(token);
+        }
+        if now.0.saturating_sub(self.last_ack_ms) >= 1000 {
+            self.last_ack_ms = now.0;
+            self.send_ack(token, None);
+        }
+    }
+
+    pub(super) fn on_config_changed(&mut self) {
+        let config = self.exec.config.clone();
+        if let Some(shard) = self.exec.shards[self.exec.id].as_deref_mut() {
+            shard.set_policy(config.access_policy());
+        }
+        if let Some(replication) = &mut self.replication {
+            replication.log.set_backlog_len(config.repl_backlog_size);
+            crate::logging::set_level(config.log_level());
+            self.shared.set_gate(Gate::MaxMemory, config.maxmemory > 0);
+            self.judge_replication();
+            self.judge_replicas();
+        }
+        self.exec.gates = self.shared.gates();
+    }
+
+    /// A connection is about to end: what hangs on it is let go of.
+    pub(super) fn on_closing(&mut self, token: Token) {
+        self.unwatch(token);
+        self.stop_monitoring(token);
+        let Some(conn) = self.conn(token) else { return };
+        if conn.stall == Stall::Blocked {
+            self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
+        }
+        let Some(conn) = self.conns.get(token.index as usize) else { return };
+        match &conn.peer {
+            Peer::Client => {
+                self.shared.connected_clients.fetch_sub(1, Ordering::Relaxed);
+            }
+            Peer::Replica(stream) => {
+                let id = stream.id;
+                crate::logging::notice(&format!("Connection with replica {} lost.", conn.session.addr));
+                self.forget_replica(id);
+            }
+            Peer::Primary(_) => self.on_primary_lost(token),
+        }
+    }
+
+    /// Moves commands that took long to the slow log.
+    pub(super) fn log_slow(&mut self) {
+        let max = self.exec.config.slowlog_max_len as usize;
+        for (took_us, request, token) in std::mem::take(&mut self.exec.slow) {
+            let (addr, name) =
+                self.conn(token).map(|conn| (conn.session.addr.clone(), conn.session.name.clone())).unwrap_or_default();
+            let id = self.shared.next_slow_id.fetch_add(1, Ordering::Relaxed);
+            let args = crate::server::slowlog::shorten(request.args());
+            self.slowlog.push(SlowEntry { id, at_s: self.exec.now.0 / 1000, took_us, args, addr, name }, max);
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! Bytes in and bytes out: what a completion of a receive or a send sets going.
+
+use super::Core;
+use crate::connection::{Closing, InFlight, Peer, Stall, Token};
+use crate::dispatch::executor::Stop;
+use crate::reactor::buffers::{Filled, GROUP};
+use crate::reactor::ring::{Completion, Op, Tag};
+use crate::replication::stream::{Handoff, SyncRequest};
+use crate::shared::add;
+use std::os::fd::AsRawFd;
+
+/// A request's buffer larger than this is given back to the allocator once it is empty, in bytes.
+const PENDING_KEEP_MAX: usize = 64 * 1024;
+
+fn tag(op: Op, token: Token) -> Tag {
+    Tag { op, generation: token.generation, index: token.index }
+}
+
+impl Core {
+    /// Arms the receive of a connection.
+    pub(crate) fn arm_recv(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        if conn.recv_armed || conn.peer_done || conn.closing == Closing::Now {
+            return;
+        }
+        conn.recv_armed = true;
+        let fd = conn.fd.as_raw_fd();
+        self.ring.recv(fd, GROUP, tag(Op::Recv, token));
+    }
+
+    pub(super) fn rearm_starved(&mut self) {
+        // Arming while no buffer is left fails at once, even when no byte has arrived.
+        if self.starved.is_empty() || self.buffers.provided() == 0 {
+            return;
+        }
+        self.buffers.publish();
+        for token in std::mem::take(&mut self.starved) {
+            self.arm_recv(token);
+        }
+    }
+
+    pub(super) fn on_recv(&mut self, completion: Completion) {
+        let token = Token { index: completion.tag.index, generation: completion.tag.generation };
+        let len = completion.result.max(0) as usize;
+        let filled = completion.buffer.map(|id| self.buffers.take(id, len));
+        let Some(conn) = self.conn(token) else {
+            if let Some(filled) = filled {
+                self.buffers.give_back(filled);
+            }
+            return;
+        };
+        if !completion.more {
+            conn.recv_armed = false;
+        }
+        if conn.closing == Closing::Now {
+            if let Some(filled) = filled {
+                self.buffers.give_back(filled);
+            }
+            return self.free_if_done(token);
+        }
+        match (completion.result, filled) {
+            (1.., Some(filled)) => {
+                add(&self.shared.counters.total_net_input_bytes, len as u64);
+                self.on_bytes(token, filled);
+                if !completion.more {
+                    self.arm_recv(token);
+                }
+            }
+            (result, filled) => {
+                if let Some(filled) = filled {
+                    self.buffers.give_back(filled);
+                }
+                match -result {
+                    libc::ENOBUFS => self.starved.push(token),
+                    libc::ECANCELED => self.mark_dirty(token),
+                    libc::EINTR | libc::EAGAIN => self.arm_recv(token),
+                    _ => self.on_peer_done(token),
+                }
+            }
+        }
+    }
+
+    /// The peer has closed its side, or the connection broke.
+    fn on_peer_done(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        conn.peer_done = true;
+        self.close(token);
+    }
+
+    fn on_bytes(&mut self, token: Token, filled: Filled) {
+        let Some(conn) = self.conns.get_mut(token.index as usize) else { return self.buffers.give_back(filled) };
+        let bytes = self.buffers.bytes(&filled);
+        conn.session.last_active = self.exec.now;
+        if let Peer::Primary(_) = conn.peer {
+            conn.pending.extend_from_slice(bytes);
+            self.buffers.give_back(filled);
+            return self.apply_stream(token);
+        }
+        if conn.closing != Closing::No {
+            return self.buffers.give_back(filled);
+        }
+        if !conn.pending.is_empty() || conn.stall != Stall::None {
+            conn.pending.extend_from_slice(bytes);
+            self.buffers.give_back(filled);
+            if conn.pending.len() as u64 > self.exec.config.client_query_buffer_limit {
+                add(&self.shared.counters.client_query_buffer_limit_disconnections, 1);
+                return self.close(token);
+            }
+            return self.run_pending(token);
+        }
+        // The common case: whole requests, read where the kernel has put them.
+        let (consumed, stop) = self.exec.run(conn, token, bytes);
+        if consumed < bytes.len() {
+            conn.pending.extend_from_slice(&bytes[consumed..]);
+        }
+        self.buffers.give_back(filled);
+        let more = matches!(stop, Stop::Core(_));
+        self.after_run(token, stop);
+        if more {
+            self.run_pending(token);
+        }
+    }
+
+    /// Runs what a connection has sent and nobody has looked at yet, as far as that is possible.
+    pub(crate) fn run_pending(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        let pending = std::mem::take(&mut conn.pending);
+        let mut at = 0;
+        loop {
+            let Some(conn) = self.conns.get_mut(token.index as usize) else { return };
+            if conn.generation != token.generation {
+                return;
+            }
+            if conn.stall != Stall::None || conn.closing != Closing::No {
+                break;
+            }
+            let (consumed, stop) = self.exec.run(conn, token, &pending[at..]);
+            at += consumed;
+            let more = matches!(stop, Stop::Core(_));
+            self.after_run(token, stop);
+            if !more {
+                break;
+            }
+        }
+        if let Some(conn) = self.conn(token) {
+            conn.pending = pending;
+            consume(&mut conn.pending, at);
+        }
+    }
+
+    fn after_run(&mut self, token: Token, stop: Stop) {
+        match stop {
+            Stop::NeedMore => {}
+            Stop::Core(request) => {
+                self.core_request(token, request);
+            }
+            Stop::ShardAway => {
+                if let Some(conn) = self.conn(token) {
+                    conn.stall = Stall::ShardAway;
+                }
+                self.lending.stalled.push(token);
+            }
+            Stop::Protocol(error) => {
+                if let Some(conn) = self.conn(token) {
+                    let mark = conn.output.reply.buf.len();
+                    conn.output.reply.error(format!("ERR {error}"));
+                    conn.queue_behind_awaited(mark);
+                    conn.closing = Closing::AfterReplies;
+                }
+            }
+        }
+        if !self.exec.slow.is_empty() {
+            self.log_slow();
+        }
+        self.mark_dirty(token);
+    }
+
+    /// What a connection waited for has happened.
+    pub(crate) fn unstall(&mut self, token: Token, stall: Stall) {
+        let Some(conn) = self.conn(token) else { return };
+        if conn.stall != stall {
+            return;
+        }
+        conn.stall = Stall::None;
+        if matches!(conn.peer, Peer::Primary(_)) {
+            self.apply_stream(token);
+        } else {
+            self.run_pending(token);
+        }
+        self.mark_dirty(token);
+    }
+
+    /// Puts what connections have to send under way.
+    pub(super) fn flush_dirty(&mut self) {
+        while let Some(token) = self.dirty.pop() {
+            let Some(conn) = self.conns.get_mut(token.index as usize) else { continue };
+            if conn.generation != token.generation {
+                continue;
+            }
+            conn.dirty = false;
+            if let Some((data, len)) = conn.output.start_replies() {
+                let fd = conn.fd.as_raw_fd();
+                let buffered = conn.output.len() as u64;
+                // SAFETY: the buffer belongs to the connection's `InFlight`, which is taken down only in `on_send` and in the
+                // teardown, both after the completion with this tag; the connection is not freed before (`free_if_done`).
+                unsafe { self.ring.send(fd, data, len, tag(Op::Send, token)) };
+                let limit = self.exec.config.client_output_buffer_limit.normal.hard;
+                if limit > 0 && buffered > limit && matches!(conn.peer, Peer::Client) {
+                    add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
+                    self.close(token);
+                }
+            } else if conn.closing == Closing::AfterReplies && conn.output.is_empty() && conn.in_order() {
+                self.close(token);
+            } else if conn.stall == Stall::Leaving && conn.output.is_empty() && !conn.in_use_by_kernel() {
+                self.leave(token);
+            }
+        }
+    }
+
+    pub(super) fn on_send(&mut self, completion: Completion) {
+        let token = Token { index: completion.tag.index, generation: completion.tag.generation };
+        let Some(conn) = self.conn(token) else { return };
+        let closing = conn.closing == Closing::Now;
+        let sent = completion.result.max(0) as usize;
+        let fd = conn.fd.as_raw_fd();
+        if closing || completion.result <= 0 {
+            let again = matches!(-completion.result, libc::EINTR | libc::EAGAIN) && !closing;
+            if !again {
+                conn.output.in_flight = InFlight::Nothing;
+                if closing {
+                    return self.free_if_done(token);
+                }
+                return self.close(token);
+            }
+        }
+        add(&self.shared.counters.total_net_output_bytes, sent as u64);
+        let conn = &mut self.conns[token.index as usize];
+        match &mut conn.output.in_flight {
+            InFlight::Pieces(pieces) => {
+                pieces.advance(sent);
+                if pieces.left > 0 {
+                    let header = pieces.header();
+                    // SAFETY: as below; the header and its list are in the box that `InFlight` owns.
+                    unsafe { self.ring.send_message(fd, header, tag(Op::Send, token)) };
+                } else {
+                    conn.output.in_flight = InFlight::Nothing;
+                }
+                self.on_stream_sent(token, sent);
+            }
+            _ => match conn.output.replies_sent(sent) {
+                // SAFETY: as in `flush_dirty`.
+                Some((data, len)) => unsafe { self.ring.send(fd, data, len, tag(Op::Send, token)) },
+                None => {
+                    if !conn.output.is_empty() || conn.closing != Closing::No || conn.stall == Stall::Leaving {
+                        self.mark_dirty(token);
+                    }
+                }
+            },
+        }
+    }
+
+    /// Puts pieces of the log under way on a connection that sends nothing else.
+    pub(crate) fn send_pieces(&mut self, token: Token, pieces: Vec<bytes::Bytes>) {
+        let Some(conn) = self.conns.get_mut(token.index as usize) else { return };
+        let mut pieces = crate::reactor::pieces::Pieces::new(pieces);
+        let header = pieces.header();
+        conn.output.in_flight = InFlight::Pieces(pieces);
+        let fd = conn.fd.as_raw_fd();
+        // SAFETY: the header, its list and the bytes are owned by the box in `InFlight`, which stays until the completion.
+        unsafe { self.ring.send_message(fd, header, tag(Op::Send, token)) };
+    }
+
+    /// Ends a connection: whatever is under way is cancelled, and its slot is freed when the kernel has let go of it.
+    pub(crate) fn close(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        if conn.closing == Closing::Now {
+            return;
+        }
+        conn.closing = Closing::Now;
+        if conn.in_use_by_kernel() {
+            let fd = conn.fd.as_raw_fd();
+            // A peer that waits for us learns it at once, even while a cancelled operation lingers.
+            let _ = rustix::net::shutdown(&conn.fd, rustix::net::Shutdown::Both);
+            self.ring.cancel_fd(fd);
+        }
+        self.on_closing(token);
+        self.free_if_done(token);
+    }
+
+    /// Sends a connection off to the log's core, to become a replica there. It leaves as soon as the kernel has let go of it.
+    pub(crate) fn leave_for_stream(&mut self, token: Token, request: SyncRequest) {
+        let Some(conn) = self.conn(token) else { return };
+        conn.stall = Stall::Leaving;
+        conn.leaving = Some(request);
+        if conn.recv_armed {
+            self.ring.cancel(tag(Op::Recv, token));
+        }
+        self.mark_dirty(token);
+    }
+
+    fn leave(&mut self, token: Token) {
+        let conn = self.conns.remove(token.index as usize);
+        self.shared.connected_clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        let Some(request) = conn.leaving else { return };
+        let handoff = Handoff { fd: conn.fd, session: conn.session, leftover: conn.pending, request };
+        if self.exec.id == 0 {
+            self.on_replica(handoff);
+        } else {
+            self.send(0, super::Message::Replica(Box::new(handoff)));
+        }
+    }
+
+    fn free_if_done(&mut self, token: Token) {
+        if self.conn(token).is_some_and(|conn| conn.closing == Closing::Now && !conn.in_use_by_kernel()) {
+            self.conns.remove(token.index as usize);
+        }
+    }
+}
+
+/// Drops the first `n` bytes, and the memory of a large buffer that has become empty.
+pub(crate) fn consume(pending: &mut Vec<u8>, n: usize) {
+    if n == pending.len() {
+        if pending.capacity() > PENDING_KEEP_MAX {
+            *pending = Vec::new();
+        } else {
+            pending.clear();
+        }
+    } else if n > 0 {
+        pending.drain(..n);
+    }
+}

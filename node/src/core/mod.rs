@@ -1,0 +1,355 @@
+//! A core: a thread with its ring, its connections and its shard, and the turn it takes again and again.
+//!
+//! One turn: look at every completion and run what they bring; look at the inbox; do what is due by time, and a slice of what
+//! has no deadline; put everything that is to be sent under way; enter the kernel, once.
+
+mod accept;
+mod cron;
+mod flow;
+mod message;
+mod requests;
+
+pub use accept::Listeners;
+pub(crate) use flow::consume;
+pub use message::{Message, StageGuard, Staged, StagedItem};
+
+use crate::connection::{Closing, Connection, Token};
+use crate::dispatch::executor::Executor;
+use crate::dispatch::lend::Lending;
+use crate::effects::Batch;
+use crate::reactor::buffers::BufferRing;
+use crate::reactor::inbox::{Inbox, Sender};
+use crate::reactor::ring::{Completion, Op, Ring, Tag};
+use crate::replication::Replication;
+use crate::shared::{Shared, now_ms};
+use slab::Slab;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Messages looked at in one turn before the network gets its turn again.
+const INBOX_BUDGET: usize = 1024;
+/// How often what is due by time is looked at.
+const CRON_PERIOD: Duration = Duration::from_millis(100);
+
+/// One core.
+pub struct Core {
+    // The ring goes first: it must be gone before anything the kernel may still use.
+    pub(crate) ring: Ring,
+    pub(crate) buffers: BufferRing,
+    pub(crate) conns: Slab<Connection>,
+    /// The generation the next connection gets.
+    pub(crate) generation: u32,
+    pub(crate) dirty: Vec<Token>,
+    /// Connections whose receive ended for want of buffers.
+    pub(crate) starved: Vec<Token>,
+    pub(crate) listeners: Listeners,
+    inbox: Inbox<Message>,
+    /// Every core's inbox, this one's included.
+    pub peers: Vec<Sender<Message>>,
+    /// What runs commands.
+    pub exec: Executor,
+    pub(crate) lending: Lending,
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// The log and everybody who reads it; on core 0.
+    pub replication: Option<Box<Replication>>,
+    /// The way to the service thread.
+    pub service: crate::service::ServiceSender,
+    pub(crate) slowlog: crate::server::slowlog::SlowLog,
+    /// Clients of this core that watch all commands.
+    pub(crate) monitors: Vec<Token>,
+    /// When keys whose time is over are looked for next.
+    pub(crate) next_expiry_ms: u64,
+    /// When the primary was last told how far we are.
+    pub(crate) last_ack_ms: u64,
+    /// The snapshot this core is walking.
+    pub(crate) walk: Option<crate::snapshot::Walk>,
+    pub(crate) paused: Vec<(Token, crate::connection::OwnedRequest)>,
+    seen_config: u64,
+    next_cron: Instant,
+    /// Set when this core has nothing more to do.
+    pub(crate) stopped: bool,
+}
+
+/// What a core starts with.
+pub struct CoreParts {
+    /// Messages to it.
+    pub inbox: Inbox<Message>,
+    /// The inboxes of all cores.
+    pub peers: Vec<Sender<Message>>,
+    /// What runs its commands.
+    pub exec: Executor,
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// Its listening sockets.
+    pub listeners: Listeners,
+    /// On core 0, the log.
+    pub replication: Option<Box<Replication>>,
+    /// The way to the service thread.
+    pub service: crate::service::ServiceSender,
+}
+
+impl Core {
+    /// Sets a core up on the thread that will run it.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn new(ring: Ring, parts: CoreParts) -> std::io::Result<Self> {
+        let buffers = BufferRing::new(&ring)?;
+        Ok(Core {
+            ring,
+            buffers,
+            conns: Slab::new(),
+            generation: 1,
+            dirty: Vec::new(),
+            starved: Vec::new(),
+            listeners: parts.listeners,
+            inbox: parts.inbox,
+            peers: parts.peers,
+            exec: parts.exec,
+            lending: Lending::default(),
+            shared: parts.shared,
+            replication: parts.replication,
+            service: parts.service,
+            slowlog: crate::server::slowlog::SlowLog::default(),
+            monitors: Vec::new(),
+            next_expiry_ms: 0,
+            last_ack_ms: 0,
+            walk: None,
+            paused: Vec::new(),
+            seen_config: 0,
+            next_cron: Instant::now(),
+            stopped: false,
+        })
+    }
+
+    /// Takes turns until the node stops.
+    pub fn run(mut self) {
+        let wake = Tag { op: Op::Wake, generation: 0, index: 0 };
+        self.ring.poll_readable(self.inbox.event(), wake);
+        self.arm_listeners();
+        let spin = Duration::from_micros(self.spin_us());
+        while !self.stopped {
+            self.look_at_shared();
+            let busy = self.turn();
+            if self.stopped {
+                break;
+            }
+            if busy {
+                self.ring.enter(0, None);
+            } else if spin.is_zero() || !self.spin(spin) {
+                self.sleep();
+            }
+        }
+        self.tear_down();
+    }
+
+    /// One turn up to entering the kernel; true if there is more to do at once.
+    fn turn(&mut self) -> bool {
+        self.exec.now = now_ms();
+        while let Some(completion) = self.ring.next_completion() {
+            self.on_completion(completion);
+        }
+        let mut busy = self.drain_inbox();
+        if Instant::now() >= self.next_cron {
+            self.next_cron = Instant::now() + CRON_PERIOD;
+            self.cron();
+        }
+        busy |= self.slice_of_snapshot();
+        busy |= self.slice_of_expiry();
+        self.flush_outbox();
+        self.flush_effects();
+        self.flush_streams();
+        self.flush_dirty();
+        self.rearm_starved();
+        self.buffers.publish();
+        busy
+    }
+
+    fn drain_inbox(&mut self) -> bool {
+        for _ in 0..INBOX_BUDGET {
+            let Some(message) = self.inbox.pop() else { return false };
+            self.on_message(message);
+        }
+        true
+    }
+
+    fn sleep(&mut self) {
+        if !self.inbox.going_to_sleep() {
+            self.ring.enter(0, None);
+            return;
+        }
+        let timeout = self.next_cron.saturating_duration_since(Instant::now());
+        self.ring.enter(1, Some(timeout.max(Duration::from_micros(100))));
+        self.inbox.awake();
+    }
+
+    /// Polls for completions and messages without a system call; true if some came.
+    fn spin(&mut self, budget: Duration) -> bool {
+        self.ring.enter(0, None);
+        let until = Instant::now() + budget;
+        while Instant::now() < until {
+            if self.ring.has_work() || !self.inbox.is_empty() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        false
+    }
+
+    /// Busy polling only where every core has a processor of its own.
+    fn spin_us(&self) -> u64 {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        if self.shared.cores < processors { self.exec.config.spin_us } else { 0 }
+    }
+
+    /// Follows changes of the configuration and of the conditions in force.
+    fn look_at_shared(&mut self) {
+        self.exec.gates = self.shared.gates();
+        let generation = self.shared.config_generation.load(Ordering::Acquire);
+        if generation != self.seen_config {
+            self.seen_config = generation;
+            self.exec.config = self.shared.config();
+            self.on_config_changed();
+        }
+    }
+
+    fn on_completion(&mut self, completion: Completion) {
+        match completion.tag.op {
+            Op::Accept => self.on_accept(completion),
+            Op::Recv => self.on_recv(completion),
+            Op::Send => self.on_send(completion),
+            Op::Wake if !completion.more => self.ring.poll_readable(self.inbox.event(), completion.tag),
+            Op::Wake | Op::Cancel => {}
+        }
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Batch(batch) => self.on_batch(batch),
+            Message::BatchDone(batch) => self.on_batch_done(batch),
+            Message::LendRequest { from } => self.on_lend_request(from),
+            Message::LendGranted(shard) => self.on_lend_granted(shard),
+            Message::ShardReturned(shard) => self.on_shard_returned(shard),
+            Message::Effects(batch) => self.log_append(batch),
+            Message::Replica(handoff) => self.on_replica(*handoff),
+            Message::Stage(entries, guard) => self.on_stage(entries, guard),
+            Message::Run(work) => work(self),
+        }
+    }
+
+    /// Sends a message to a core.
+    pub fn send(&self, to: usize, message: Message) {
+        self.peers[to].send(message);
+    }
+
+    /// Does something rare on the log's core.
+    pub fn on_log_core(&mut self, work: impl FnOnce(&mut Core) + Send + 'static) {
+        if self.exec.id == 0 {
+            // Effects of this core come first, as they would from any other.
+            self.flush_effects();
+            work(self);
+        } else {
+            self.flush_effects();
+            self.send(0, Message::Run(Box::new(work)));
+        }
+    }
+
+    /// Does something rare on every core, this one included.
+    pub fn on_every_core(&mut self, work: impl Fn(&mut Core) + Clone + Send + 'static) {
+        for core in 0..self.peers.len() {
+            let work = work.clone();
+            if core == self.exec.id {
+                work(self);
+            } else {
+                self.send(core, Message::Run(Box::new(move |core| work(core))));
+            }
+        }
+    }
+
+    /// Sends off the requests for other cores.
+    pub fn flush_outbox(&mut self) {
+        let from = self.exec.id;
+        for (peer, mut batch) in self.exec.outbox.drain() {
+            batch.from = from;
+            self.peers[peer].send(Message::Batch(batch));
+        }
+    }
+
+    /// Hands the effects of this core to the log.
+    pub fn flush_effects(&mut self) {
+        if let Some(batch) = self.exec.effects.take() {
+            if self.replication.is_some() {
+                self.log_append(batch);
+            } else {
+                self.peers[0].send(Message::Effects(batch));
+            }
+        }
+    }
+
+    fn log_append(&mut self, batch: Batch) {
+        if let Some(replication) = &mut self.replication {
+            replication.log.append(batch);
+        }
+    }
+
+    /// The connection, if it is still the one that is meant.
+    #[inline]
+    pub fn conn(&mut self, token: Token) -> Option<&mut Connection> {
+        let conn = self.conns.get_mut(token.index as usize)?;
+        (conn.generation == token.generation).then_some(conn)
+    }
+
+    /// Puts a connection on the list of those that have something to send.
+    pub fn mark_dirty(&mut self, token: Token) {
+        if let Some(conn) = self.conn(token)
+            && !conn.dirty
+        {
+            conn.dirty = true;
+            self.dirty.push(token);
+        }
+    }
+
+    /// Cancels everything, waits until the kernel has let go of it, and only then frees it.
+    fn tear_down(&mut self) {
+        self.flush_dirty();
+        self.ring.enter(0, None);
+        let deadline = Instant::now() + Duration::from_secs(2);
+        // Replies that are under way get a moment; then everything is cancelled.
+        let patience = Instant::now() + Duration::from_millis(100);
+        let mut cancelled = false;
+        loop {
+            while let Some(completion) = self.ring.next_completion() {
+                self.note_completion(completion);
+            }
+            let sending = self.conns.iter().any(|(_, conn)| conn.output.is_sending());
+            if !cancelled && (!sending || Instant::now() > patience) {
+                cancelled = true;
+                self.ring.cancel_all();
+            }
+            let in_use = self.conns.iter().any(|(_, conn)| conn.in_use_by_kernel()) || self.listeners.any_armed();
+            if (cancelled && !in_use) || Instant::now() > deadline {
+                break;
+            }
+            self.ring.enter(1, Some(Duration::from_millis(10)));
+        }
+        if self.conns.iter().any(|(_, conn)| conn.in_use_by_kernel()) {
+            // Better a leak at the end of the process than memory that the kernel still reads.
+            std::mem::forget(std::mem::take(&mut self.conns));
+        }
+    }
+
+    fn note_completion(&mut self, completion: Completion) {
+        if completion.tag.op == Op::Accept && !completion.more {
+            return self.listeners.note_ended(completion.tag.index as usize);
+        }
+        let Some(conn) = self.conns.get_mut(completion.tag.index as usize) else { return };
+        match completion.tag.op {
+            Op::Recv if !completion.more => conn.recv_armed = false,
+            Op::Send => conn.output.in_flight = crate::connection::InFlight::Nothing,
+            _ => {}
+        }
+        conn.closing = Closing::Now;
+    }
+}

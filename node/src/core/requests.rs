@@ -1,0 +1,285 @@
+//! Requests that need the core: of clients in a transaction or not yet authenticated, for shards elsewhere, about the server.
+
+use super::Core;
+use crate::commands::Origin;
+use crate::connection::{OwnedRequest, ReplyMode, Stall, Token, Transaction};
+use crate::dispatch::executor::{ShardSet, Who};
+use crate::dispatch::gates::Verdict;
+use crate::dispatch::hop::Batch;
+use crate::dispatch::registry::{Command, Run};
+use crate::shared::Gate;
+use koltso_proto::command::Flags;
+use koltso_proto::resp::Reply;
+
+/// Commands that act on a transaction, or end it, even while one is open.
+const NOT_QUEUED: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
+
+impl Core {
+    /// Handles one request of a client, whatever it is.
+    pub(crate) fn core_request(&mut self, token: Token, request: OwnedRequest) {
+        let Some(conn) = self.conn(token) else { return };
+        if conn.session.reply_mode == ReplyMode::Skip {
+            conn.session.reply_mode = ReplyMode::On;
+        }
+        if conn.session.reply_mode == ReplyMode::SkipNext {
+            conn.session.reply_mode = ReplyMode::Skip;
+        }
+        let command = match self.exec.look_up(request.args()) {
+            Ok(command) => command,
+            Err(error) => return self.refuse(token, &error),
+        };
+        let Some(conn) = self.conn(token) else { return };
+        if !conn.session.authenticated && !command.spec.flags.has(Flags::NO_AUTH) {
+            return self.refuse(token, "NOAUTH Authentication required.");
+        }
+        conn.session.last_command = command.spec.name;
+        let in_multi = conn.session.transaction.is_some();
+        if in_multi && command.spec.flags.has(Flags::NO_MULTI) {
+            return self.refuse(token, "ERR Command not allowed inside a transaction");
+        }
+        if !self.exec.gates.is_empty() && !self.pass_gates(token, command, &request) {
+            return;
+        }
+        let Some(conn) = self.conn(token) else { return };
+        if matches!(command.run, Run::Server(_)) && !conn.in_order() {
+            // What this client asked of other cores comes first: the node may be asked about its outcome.
+            conn.stall = Stall::InOrder;
+            conn.deferred = Some(request);
+            return;
+        }
+        self.exec.processed += 1;
+        if in_multi && !NOT_QUEUED.contains(&command.spec.name) {
+            return self.queue(token, command, request);
+        }
+        self.run_command(token, command, request);
+    }
+
+    /// Looks at the conditions in force; false if the request was refused or has to wait.
+    fn pass_gates(&mut self, token: Token, command: &'static Command, request: &OwnedRequest) -> bool {
+        let exec = &mut self.exec;
+        let Some(conn) = self.conns.get(token.index as usize) else { return false };
+        match exec.judge(command, &conn.session) {
+            Verdict::Go => true,
+            Verdict::Refuse(error) => {
+                self.refuse(token, &error);
+                false
+            }
+            Verdict::Core => {
+                if exec.gates.has(Gate::Monitor) && !command.spec.flags.has(Flags::SKIP_MONITOR) {
+                    self.tell_monitors(token, request);
+                }
+                let waits = self.exec.gates.has(Gate::PausedAll) || (self.exec.gates.has(Gate::PausedWrites) && command.write);
+                let exempt = matches!(command.run, Run::Server(_)) && !self.exec.gates.has(Gate::PausedAll);
+                let immune = matches!(command.spec.name, "client" | "replconf" | "psync" | "sync" | "info" | "hello" | "auth");
+                if !waits || exempt || immune {
+                    return true;
+                }
+                // Put the request back in front of what has not been read yet: it is judged anew when the pause is over.
+                if let Some(conn) = self.conn(token) {
+                    conn.stall = Stall::Paused;
+                }
+                self.paused.push((token, request.clone()));
+                false
+            }
+        }
+    }
+
+    /// Refuses a request; a transaction that it belongs to will not be executed.
+    #[cold]
+    pub(crate) fn refuse(&mut self, token: Token, error: &str) {
+        let Some(conn) = self.conn(token) else { return };
+        if let Some(transaction) = &mut conn.session.transaction {
+            transaction.aborted = true;
+        }
+        self.exec.errors += 1;
+        self.reply(token, |reply| reply.error(error));
+    }
+
+    /// Writes a reply in its place, unless the client wants none.
+    pub fn reply(&mut self, token: Token, write: impl FnOnce(&mut Reply)) {
+        let Some(conn) = self.conn(token) else { return };
+        let mark = conn.output.reply.buf.len();
+        write(&mut conn.output.reply);
+        if matches!(conn.session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+            conn.output.reply.buf.truncate(mark);
+        }
+        if !conn.in_order() {
+            conn.queue_behind_awaited(mark);
+        }
+        self.mark_dirty(token);
+    }
+
+    fn queue(&mut self, token: Token, command: &'static Command, request: OwnedRequest) {
+        let Some(conn) = self.conn(token) else { return };
+        if let Some(transaction) = &mut conn.session.transaction {
+            transaction.commands.push((command.spec.index() as u16, request));
+        }
+        self.reply(token, |reply| reply.status("QUEUED"));
+    }
+
+    /// Runs a command that has passed all checks.
+    fn run_command(&mut self, token: Token, command: &'static Command, request: OwnedRequest) {
+        if command.write
+            && let Some(conn) = self.conn(token)
+        {
+            conn.session.wrote = true;
+        }
+        match command.run {
+            Run::Server(handler) => handler(self, token, &request),
+            Run::Keys(_) | Run::AllKeys(_) => {
+                let set = self.exec.shards_of(command, request.args());
+                self.stall(token, Stall::Lend);
+                let set = if set.is_empty() { self.own_shard() } else { set };
+                self.with_shards(
+                    set,
+                    Box::new(move |core| {
+                        core.execute_here(token, command, &request);
+                        core.unstall(token, Stall::Lend);
+                    }),
+                );
+            }
+        }
+    }
+
+    /// The set of this core's own shard.
+    pub(crate) fn own_shard(&self) -> ShardSet {
+        let mut set = ShardSet::default();
+        set.insert(self.exec.id);
+        set
+    }
+
+    /// Makes a connection wait.
+    pub(crate) fn stall(&mut self, token: Token, stall: Stall) {
+        if let Some(conn) = self.conn(token) {
+            conn.stall = stall;
+        }
+    }
+
+    fn who(&mut self, token: Token) -> Option<(Who, bool)> {
+        let conn = self.conn(token)?;
+        let who = Who { db: conn.session.db, no_touch: conn.session.no_touch, origin: Origin::Client };
+        Some((who, conn.output.reply.resp3))
+    }
+
+    /// Runs a command of the keyspace over the shards that are here, and answers the client.
+    fn execute_here(&mut self, token: Token, command: &Command, request: &OwnedRequest) {
+        let Some((who, resp3)) = self.who(token) else { return };
+        let (Run::Keys(handler) | Run::AllKeys(handler)) = command.run else { return };
+        let mut reply = Reply::new(resp3);
+        let start = std::time::Instant::now();
+        self.exec.effects.begin_unit();
+        self.exec.context(None, who, &mut reply).run(handler, request.args());
+        self.exec.effects.end_unit();
+        self.exec.note_if_slow(start.elapsed().as_micros() as u64, token, request.args());
+        self.reply(token, |out| out.raw(&reply.buf));
+    }
+
+    // ---- transactions -----------------------------------------------------------------------------------------------
+
+    /// `EXEC`.
+    pub(crate) fn exec_transaction(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        let Some(transaction) = conn.session.transaction.take() else {
+            return self.refuse(token, "ERR EXEC without MULTI");
+        };
+        if transaction.aborted {
+            self.unwatch(token);
+            return self.refuse(token, "EXECABORT Transaction discarded because of previous errors.");
+        }
+        let mut wanted = ShardSet::default();
+        let mut writes = false;
+        for (index, request) in &transaction.commands {
+            if let Some(command) = self.exec.registry.by_index(*index) {
+                wanted.0 |= self.exec.shards_of(command, request.args()).0;
+                writes |= command.write;
+            }
+        }
+        if writes && self.exec.gates.has(Gate::ReadOnly) {
+            self.unwatch(token);
+            return self.refuse(
+                token,
+                "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica.",
+            );
+        }
+        let Some(conn) = self.conn(token) else { return };
+        let watched: Vec<Vec<u8>> =
+            conn.session.watch.as_ref().map(|(_, keys)| keys.iter().map(|k| k.key.clone()).collect()).unwrap_or_default();
+        for key in watched {
+            let shard = self.exec.shard_of(&key);
+            wanted.insert(shard);
+        }
+        if wanted.is_empty() {
+            wanted = self.own_shard();
+        }
+        self.stall(token, Stall::Lend);
+        self.with_shards(
+            wanted,
+            Box::new(move |core| {
+                core.run_transaction(token, &transaction);
+                core.unstall(token, Stall::Lend);
+            }),
+        );
+    }
+
+    fn run_transaction(&mut self, token: Token, transaction: &Transaction) {
+        let Some(conn) = self.conn(token) else { return };
+        if let Some((flag, keys)) = conn.session.watch.take() {
+            let spoiled = flag.is_raised() || self.watched_key_expired(&keys);
+            self.forget_watch(flag, &keys);
+            if spoiled {
+                return self.reply(token, Reply::null_array);
+            }
+        }
+        self.set_in_exec(token, true);
+        self.exec.effects.begin_unit();
+        self.reply(token, |reply| reply.array(transaction.commands.len()));
+        for (index, request) in &transaction.commands {
+            let Some(command) = self.exec.registry.by_index(*index).copied() else { continue };
+            match command.run {
+                Run::Server(handler) => handler(self, token, request),
+                Run::Keys(handler) | Run::AllKeys(handler) => {
+                    let Some((who, resp3)) = self.who(token) else { break };
+                    let mut reply = Reply::new(resp3);
+                    self.exec.context(None, who, &mut reply).run(handler, request.args());
+                    self.reply(token, |out| out.raw(&reply.buf));
+                    if command.write
+                        && let Some(conn) = self.conn(token)
+                    {
+                        conn.session.wrote = true;
+                    }
+                }
+            }
+        }
+        self.exec.effects.end_unit();
+        self.set_in_exec(token, false);
+    }
+
+    fn set_in_exec(&mut self, token: Token, on: bool) {
+        if let Some(conn) = self.conn(token) {
+            conn.session.in_exec = on;
+        }
+    }
+
+    /// Another core has answered requests of this one.
+    pub(crate) fn on_batch_done(&mut self, batch: Box<Batch>) {
+        for (asker, reply) in batch.replies() {
+            let Some(conn) = self.conns.get_mut(asker.token.index as usize) else { continue };
+            if conn.generation != asker.token.generation {
+                continue;
+            }
+            conn.fulfil(asker.seq, reply);
+            let deferred = if conn.in_order() { conn.deferred.take() } else { None };
+            if !conn.dirty {
+                conn.dirty = true;
+                self.dirty.push(asker.token);
+            }
+            if let Some(request) = deferred {
+                conn.stall = Stall::None;
+                self.core_request(asker.token, request);
+                self.run_pending(asker.token);
+            }
+        }
+        self.exec.outbox.recycle(batch);
+        self.note_applied();
+    }
+}

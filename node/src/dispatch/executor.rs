@@ -1,0 +1,346 @@
+//! What runs commands on one core: the shards that are here, and everything an execution is handed.
+
+use super::gates::Verdict;
+use super::hop::Outbox;
+use super::registry::{Command, Registry, Run, registry, unknown_command, wrong_arity};
+use crate::commands::{Ctx, Handler, Origin};
+use crate::config::Config;
+use crate::connection::{Connection, OwnedRequest, Token};
+use crate::effects::EffectBuffer;
+use crate::shard::Shard;
+use crate::shard::keyspace::Keyspace;
+use crate::shared::{Gates, now_ms};
+use koltso_proto::id::{DbIndex, UnixMs};
+use koltso_proto::resp::{Args, Limits, ProtocolError, Reply, Step};
+use koltso_proto::slot;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use std::sync::Arc;
+
+/// A set of shards, one bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardSet(pub u128);
+
+/// The most cores a node can have: a [`ShardSet`] has this many bits.
+pub const CORES_MAX: usize = 128;
+
+impl ShardSet {
+    /// All of `n` shards.
+    pub fn all(n: usize) -> Self {
+        ShardSet(if n >= CORES_MAX { u128::MAX } else { (1 << n) - 1 })
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, shard: usize) {
+        self.0 |= 1 << shard;
+    }
+
+    /// Whether it is in.
+    pub fn contains(self, shard: usize) -> bool {
+        self.0 >> shard & 1 == 1
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The only one, if it is one.
+    pub fn single(self) -> Option<usize> {
+        (self.0.count_ones() == 1).then(|| self.0.trailing_zeros() as usize)
+    }
+
+    /// In ascending order.
+    pub fn iter(self) -> impl Iterator<Item = usize> {
+        (0..CORES_MAX).filter(move |&shard| self.contains(shard))
+    }
+}
+
+/// Where a request has to run.
+pub enum Route {
+    /// Here.
+    Local,
+    /// On another core.
+    Peer(usize),
+    /// Here, with these shards borrowed.
+    Lend(ShardSet),
+}
+
+/// Why [`Executor::run`] stopped.
+pub enum Stop {
+    /// All whole requests are done.
+    NeedMore,
+    /// This one is for the core: a command about the connection or the server, one that needs shards of others, or one of a
+    /// connection in a special state.
+    Core(OwnedRequest),
+    /// This core's shard is away, and the next request needs it.
+    ShardAway,
+    /// The input is not RESP.
+    Protocol(ProtocolError),
+}
+
+/// The executor of one core.
+pub struct Executor {
+    /// This core's number, which is its shard's.
+    pub id: usize,
+    /// The shards that are here; its own is missing while it is lent.
+    pub shards: Vec<Option<Box<Shard>>>,
+    /// Effects of what was executed here.
+    pub effects: EffectBuffer,
+    /// Requests on their way to other cores.
+    pub outbox: Outbox,
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// Conditions in force.
+    pub gates: Gates,
+    /// The time of this turn.
+    pub now: UnixMs,
+    /// The commands.
+    pub registry: &'static Registry,
+    /// Randomness.
+    pub rng: SmallRng,
+    /// Commands run since the counters were last added up.
+    pub processed: u64,
+    /// Error replies likewise.
+    pub errors: u64,
+    /// Commands that took long, for the core to log: duration in microseconds, the command, who sent it.
+    pub slow: Vec<(u64, OwnedRequest, Token)>,
+}
+
+impl Executor {
+    /// The executor of core `id` with its own shard.
+    pub fn new(id: usize, cores: usize, shard: Box<Shard>, config: Arc<Config>) -> Self {
+        let mut shards: Vec<_> = (0..cores).map(|_| None).collect();
+        shards[id] = Some(shard);
+        Executor {
+            id,
+            shards,
+            effects: EffectBuffer::default(),
+            outbox: Outbox::new(cores),
+            config,
+            gates: Gates::default(),
+            now: now_ms(),
+            registry: registry(),
+            rng: SmallRng::from_rng(&mut rand::rng()),
+            processed: 0,
+            errors: 0,
+            slow: Vec::new(),
+        }
+    }
+
+    /// Runs the requests at the front of `input` for a connection whose commands need no special treatment, as far as that is
+    /// possible here. Returns the bytes consumed.
+    pub fn run(&mut self, conn: &mut Connection, token: Token, input: &[u8]) -> (usize, Stop) {
+        let limits = if conn.session.authenticated {
+            Limits::authenticated(self.config.proto_max_bulk_len)
+        } else {
+            Limits::UNAUTHENTICATED
+        };
+        // The parser steps aside while commands use the rest of the connection.
+        let mut parser = std::mem::take(&mut conn.parser);
+        let mut at = 0;
+        let stop = loop {
+            match parser.advance(&input[at..], &limits) {
+                Ok(Step::Complete(len)) => {
+                    let args = parser.args(&input[at..]);
+                    let stop = if args.len() == 0 { None } else { self.one(conn, token, args) };
+                    parser.reset();
+                    match stop {
+                        // The request stays where it is, and is read again when the shard is back.
+                        Some(Stop::ShardAway) => break Stop::ShardAway,
+                        None => at += len,
+                        Some(stop) => {
+                            at += len;
+                            break stop;
+                        }
+                    }
+                }
+                Ok(Step::Incomplete(_)) => break Stop::NeedMore,
+                Err(error) => break Stop::Protocol(error),
+            }
+        };
+        conn.parser = parser;
+        (at, stop)
+    }
+
+    #[inline]
+    fn one(&mut self, conn: &mut Connection, token: Token, args: Args<'_>) -> Option<Stop> {
+        let Some(command) = self.registry.find(args.get(0)) else {
+            return Some(Stop::Core(OwnedRequest::new(args)));
+        };
+        let Run::Keys(handler) = command.run else {
+            return Some(Stop::Core(OwnedRequest::new(args)));
+        };
+        if !conn.session.is_plain() || !command.spec.check_arity(args.len()) {
+            return Some(Stop::Core(OwnedRequest::new(args)));
+        }
+        if !self.gates.is_empty() {
+            match self.judge(command, &conn.session) {
+                Verdict::Go => {}
+                Verdict::Core => return Some(Stop::Core(OwnedRequest::new(args))),
+                Verdict::Refuse(error) => {
+                    self.refuse(conn, &error);
+                    return None;
+                }
+            }
+        }
+        match self.route(command, args) {
+            Route::Local if self.shards[self.id].is_none() => return Some(Stop::ShardAway),
+            Route::Local => {
+                let mark = conn.output.reply.buf.len();
+                self.timed_local(command, handler, conn, token, args);
+                self.processed += 1;
+                if conn.output.reply.buf.get(mark) == Some(&b'-') {
+                    self.errors += 1;
+                }
+                if !conn.in_order() {
+                    conn.queue_behind_awaited(mark);
+                }
+            }
+            Route::Peer(peer) => {
+                let seq = conn.await_reply();
+                let session = &conn.session;
+                let from = super::hop::Asker {
+                    token,
+                    seq,
+                    db: session.db,
+                    resp3: conn.output.reply.resp3,
+                    no_touch: session.no_touch,
+                    origin: Origin::Client,
+                };
+                self.outbox.push(peer, from, command.spec.index() as u16, args);
+            }
+            Route::Lend(_) => return Some(Stop::Core(OwnedRequest::new(args))),
+        }
+        if command.write {
+            conn.session.wrote = true;
+        }
+        conn.session.last_command = command.spec.name;
+        None
+    }
+
+    #[inline]
+    fn timed_local(&mut self, command: &Command, handler: Handler, conn: &mut Connection, token: Token, args: Args<'_>) {
+        let who = Who { db: conn.session.db, no_touch: conn.session.no_touch, origin: Origin::Client };
+        if !command.timed {
+            return self.execute(handler, who, &mut conn.output.reply, args);
+        }
+        let start = std::time::Instant::now();
+        self.execute(handler, who, &mut conn.output.reply, args);
+        let took = start.elapsed().as_micros() as u64;
+        self.note_if_slow(took, token, args);
+    }
+
+    /// Remembers a command for the slow log if it took longer than `slowlog-log-slower-than`.
+    pub fn note_if_slow(&mut self, took_us: u64, token: Token, args: Args<'_>) {
+        let limit = self.config.slowlog_log_slower_than;
+        if limit >= 0 && took_us >= limit as u64 {
+            self.slow.push((took_us, OwnedRequest::new(args), token));
+        }
+    }
+
+    /// Runs one command over this core's own shard, as one unit of effects.
+    #[inline]
+    pub fn execute(&mut self, handler: Handler, who: Who, reply: &mut Reply, args: Args<'_>) {
+        self.effects.begin_unit();
+        let id = self.id;
+        self.context(Some(id), who, reply).run(handler, args);
+        self.effects.end_unit();
+    }
+
+    /// The surroundings for executions over one shard, or over all that are here.
+    #[inline]
+    pub fn context<'a>(&'a mut self, only: Option<usize>, who: Who, reply: &'a mut Reply) -> Ctx<'a> {
+        let keys = match only {
+            Some(shard) => Keyspace::one(&mut self.shards, shard),
+            None => Keyspace::all(&mut self.shards),
+        };
+        Ctx {
+            keys,
+            db: who.db,
+            now: self.now,
+            reply,
+            effects: &mut self.effects,
+            origin: who.origin,
+            config: &self.config,
+            rng: &mut self.rng,
+            no_touch: who.no_touch,
+            dirty: 0,
+            propagated: false,
+        }
+    }
+
+    /// Writes an error reply in its place.
+    #[cold]
+    pub fn refuse(&mut self, conn: &mut Connection, error: &str) {
+        let mark = conn.output.reply.buf.len();
+        conn.output.reply.error(error);
+        conn.queue_behind_awaited(mark);
+        self.errors += 1;
+    }
+
+    /// Where a command of the keyspace has to run.
+    #[inline]
+    pub fn route(&self, command: &Command, args: Args<'_>) -> Route {
+        if self.shards.len() == 1 {
+            return Route::Local;
+        }
+        if command.only_key != 0 {
+            let shard = self.shard_of(args.get(usize::from(command.only_key)));
+            return if shard == self.id { Route::Local } else { Route::Peer(shard) };
+        }
+        let set = self.shards_of(command, args);
+        match set.single() {
+            Some(shard) if shard == self.id => Route::Local,
+            Some(shard) => Route::Peer(shard),
+            None if set.is_empty() => Route::Local,
+            None => Route::Lend(set),
+        }
+    }
+
+    /// The shard that owns a key.
+    #[inline]
+    pub fn shard_of(&self, key: &[u8]) -> usize {
+        usize::from(slot::shard_of(slot::slot_of(key), self.shards.len() as u16).0)
+    }
+
+    /// All the shards that a command's keys are in.
+    pub fn shards_of(&self, command: &Command, args: Args<'_>) -> ShardSet {
+        let mut set = ShardSet::default();
+        if matches!(command.run, Run::AllKeys(_)) {
+            return ShardSet::all(self.shards.len());
+        }
+        if matches!(command.run, Run::Keys(_)) {
+            // Where keys cannot be told because the arguments are wrong, the command will say so itself, wherever it runs.
+            if let Ok(keys) = command.spec.keys(args.len(), |i| args.get(i)) {
+                for (position, _) in keys.iter() {
+                    set.insert(self.shard_of(args.get(position)));
+                }
+            }
+        }
+        set
+    }
+
+    /// The command a request names, or the error that refuses it.
+    ///
+    /// # Errors
+    /// The text of the reply, if there is no such command or its arguments are too many or too few.
+    pub fn look_up(&self, args: Args<'_>) -> Result<&'static Command, String> {
+        let command = self.registry.find(args.get(0)).ok_or_else(|| unknown_command(args))?;
+        if !command.spec.check_arity(args.len()) {
+            return Err(wrong_arity(command.spec.name));
+        }
+        Ok(command)
+    }
+}
+
+/// Who an execution is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Who {
+    /// The selected database.
+    pub db: DbIndex,
+    /// Whether access times are left alone.
+    pub no_touch: bool,
+    /// A client, or our primary.
+    pub origin: Origin,
+}

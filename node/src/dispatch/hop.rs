@@ -1,0 +1,133 @@
+//! Requests for keys of another core, and their replies.
+//!
+//! Requests are copied into one batch per peer, which leaves once a turn as one message; the peer runs them in order and
+//! sends the same batch back with the replies in it.
+
+use super::executor::{Executor, Who};
+use super::registry::Run;
+use crate::commands::Origin;
+use crate::connection::Token;
+use koltso_proto::id::DbIndex;
+use koltso_proto::resp::{Args, Reply, Span};
+
+/// On whose behalf a request hops, and where its reply belongs.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// The connection.
+    pub token: Token,
+    /// The reply's place in it.
+    pub seq: u64,
+    /// The selected database.
+    pub db: DbIndex,
+    /// Whether the reply is to be RESP3.
+    pub resp3: bool,
+    /// Whether access times are left alone.
+    pub no_touch: bool,
+    /// A client, or our primary.
+    pub origin: Origin,
+}
+
+struct Hop {
+    asker: Asker,
+    command: u16,
+    base: usize,
+    spans_end: usize,
+    /// Once it has run: where its reply ends.
+    reply_end: usize,
+}
+
+/// Requests from one core to another; the same object comes back with the replies.
+#[derive(Default)]
+pub struct Batch {
+    /// The core that asks.
+    pub from: usize,
+    hops: Vec<Hop>,
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
+    replies: Reply,
+}
+
+impl Batch {
+    fn clear(&mut self) {
+        self.hops.clear();
+        self.bytes.clear();
+        self.spans.clear();
+        self.replies.buf.clear();
+    }
+
+    /// The replies, each with the asker it belongs to.
+    pub fn replies(&self) -> impl Iterator<Item = (Asker, &[u8])> {
+        let mut start = 0;
+        self.hops.iter().map(move |hop| {
+            let reply = &self.replies.buf[start..hop.reply_end];
+            start = hop.reply_end;
+            (hop.asker, reply)
+        })
+    }
+}
+
+/// The batches that are being filled, one per peer, and empty ones for later.
+#[allow(clippy::vec_box, reason = "the same boxes travel as messages")]
+pub struct Outbox {
+    filling: Vec<Option<Box<Batch>>>,
+    empty: Vec<Box<Batch>>,
+}
+
+/// Empty batches kept for later.
+const EMPTY_MAX: usize = 64;
+/// A batch whose buffer has grown larger than this is not kept, in bytes.
+const KEEP_LEN_MAX: usize = 1 << 20;
+
+impl Outbox {
+    /// For a node of this many cores.
+    pub fn new(cores: usize) -> Self {
+        Outbox { filling: (0..cores).map(|_| None).collect(), empty: Vec::new() }
+    }
+
+    /// Adds a request for `peer`.
+    pub fn push(&mut self, peer: usize, asker: Asker, command: u16, args: Args<'_>) {
+        let batch = self.filling[peer].get_or_insert_with(|| self.empty.pop().unwrap_or_default());
+        let base = batch.bytes.len();
+        for arg in args.from(0) {
+            batch.spans.push(Span::new(batch.bytes.len() - base, arg.len()));
+            batch.bytes.extend_from_slice(arg);
+        }
+        batch.hops.push(Hop { asker, command, base, spans_end: batch.spans.len(), reply_end: 0 });
+    }
+
+    /// The batches that are ready to leave, with the core each is for.
+    pub fn drain(&mut self) -> impl Iterator<Item = (usize, Box<Batch>)> {
+        self.filling.iter_mut().enumerate().filter_map(|(peer, batch)| Some((peer, batch.take()?)))
+    }
+
+    /// Keeps a batch that has done its work.
+    pub fn recycle(&mut self, mut batch: Box<Batch>) {
+        if self.empty.len() < EMPTY_MAX && batch.bytes.capacity() + batch.replies.buf.capacity() <= KEEP_LEN_MAX {
+            batch.clear();
+            self.empty.push(batch);
+        }
+    }
+}
+
+impl Executor {
+    /// Runs the requests of a batch over this core's shard, which must be here, and writes the replies into it.
+    pub fn run_batch(&mut self, batch: &mut Batch) {
+        let mut spans_start = 0;
+        for i in 0..batch.hops.len() {
+            let Hop { asker, command, base, spans_end, .. } = batch.hops[i];
+            let args = Args::new(&batch.bytes[base..], &batch.spans[spans_start..spans_end]);
+            spans_start = spans_end;
+            batch.replies.resp3 = asker.resp3;
+            let who = Who { db: asker.db, no_touch: asker.no_touch, origin: asker.origin };
+            match self.registry.by_index(command).map(|c| c.run) {
+                Some(Run::Keys(handler) | Run::AllKeys(handler)) => self.execute(handler, who, &mut batch.replies, args),
+                _ => batch.replies.error("ERR internal: a command about no key cannot hop"),
+            }
+            self.processed += 1;
+            if asker.origin == Origin::Primary {
+                batch.replies.buf.truncate(if i == 0 { 0 } else { batch.hops[i - 1].reply_end });
+            }
+            batch.hops[i].reply_end = batch.replies.buf.len();
+        }
+    }
+}

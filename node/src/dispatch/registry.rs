@@ -1,0 +1,122 @@
+//! Which function runs which command.
+
+use crate::commands::{FAMILIES, Handler};
+use crate::connection::{OwnedRequest, Token};
+use crate::core::Core;
+use koltso_proto::command::{self, CommandSpec, Flags, KeyShape};
+use koltso_proto::resp::Args;
+use std::sync::OnceLock;
+
+/// A command about the connection or the server: it runs with the core in its hands.
+pub type ServerHandler = fn(&mut Core, Token, &OwnedRequest);
+
+/// How a command is run.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Over the keys it names.
+    Keys(Handler),
+    /// Over all keys: every shard is borrowed for it.
+    AllKeys(Handler),
+    /// By the core.
+    Server(ServerHandler),
+}
+
+/// A command of the table with the function that runs it.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// What the table says of it.
+    pub spec: &'static CommandSpec,
+    /// How it is run.
+    pub run: Run,
+    /// The position of its only key, if it always has exactly one; else 0.
+    pub only_key: u8,
+    /// Whether it may write.
+    pub write: bool,
+    /// Whether it is refused when memory is short.
+    pub deny_oom: bool,
+    /// Whether its run time is looked at for the slow log: it is not constant.
+    pub timed: bool,
+}
+
+/// All commands that can be run, by the table's index.
+pub struct Registry {
+    commands: Vec<Option<Command>>,
+}
+
+/// Commands without keys that are about all of them.
+const ALL_KEYS: &[&str] = &["keys", "scan", "dbsize", "randomkey", "flushall", "flushdb", "swapdb"];
+
+/// The registry.
+pub fn registry() -> &'static Registry {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(Registry::build)
+}
+
+impl Registry {
+    fn build() -> Self {
+        let mut commands = vec![None; command::count()];
+        let keys = FAMILIES
+            .iter()
+            .flat_map(|family| family.iter())
+            .map(|&(name, handler)| (name, if ALL_KEYS.contains(&name) { Run::AllKeys(handler) } else { Run::Keys(handler) }));
+        let server = crate::server::HANDLERS.iter().flat_map(|family| family.iter());
+        for (name, run) in keys.chain(server.map(|&(name, handler)| (name, Run::Server(handler)))) {
+            let spec = command::lookup(name.as_bytes()).unwrap_or_else(|| panic!("'{name}' is missing in the command table"));
+            commands[spec.index()] = Some(Command {
+                spec,
+                run,
+                only_key: only_key(spec),
+                write: spec.flags.has(Flags::WRITE),
+                deny_oom: spec.flags.has(Flags::DENYOOM),
+                timed: !spec.flags.has(Flags::FAST) && name != "set",
+            });
+        }
+        Registry { commands }
+    }
+
+    /// The command of this name, in any case.
+    #[inline]
+    pub fn find(&self, name: &[u8]) -> Option<&Command> {
+        self.commands[command::lookup(name)?.index()].as_ref()
+    }
+
+    /// The command with this index.
+    pub fn by_index(&self, index: u16) -> Option<&Command> {
+        self.commands.get(usize::from(index))?.as_ref()
+    }
+
+    /// All commands that can be run.
+    pub fn all(&self) -> impl Iterator<Item = &Command> {
+        self.commands.iter().flatten()
+    }
+}
+
+/// The position of a command's only key, if it always has exactly one; else 0.
+fn only_key(spec: &CommandSpec) -> u8 {
+    match spec.key_shape() {
+        KeyShape::One(position) => position,
+        _ => 0,
+    }
+}
+
+/// The error for a command that is not there.
+#[cold]
+pub fn unknown_command(args: Args<'_>) -> String {
+    let shorten = |arg: &[u8], max: usize| String::from_utf8_lossy(&arg[..arg.len().min(max)]).into_owned();
+    let mut text = format!("ERR unknown command '{}', with args beginning with: ", shorten(args.get(0), 128));
+    let mut listed = String::new();
+    for arg in args.from(1) {
+        if listed.len() >= 128 {
+            break;
+        }
+        listed.push_str(&format!("'{}' ", shorten(arg, 128 - listed.len())));
+    }
+    text.push_str(&listed);
+    text
+}
+
+/// The error for a wrong number of arguments.
+#[cold]
+pub fn wrong_arity(name: &str) -> String {
+    format!("ERR wrong number of arguments for '{name}' command")
+}

@@ -1,0 +1,302 @@
+//! A node: its threads, from start to stop.
+
+use crate::config::Config;
+use crate::core::{Core, CoreParts, Listeners, Message};
+use crate::dispatch::executor::{CORES_MAX, Executor};
+use crate::logging::{self, notice, warning};
+use crate::reactor::inbox::Inbox;
+use crate::reactor::refusal;
+use crate::reactor::ring::{Ring, RingOptions};
+use crate::replication::{Replication, random_id};
+use crate::service::{self, LoadJob, Loaded, ServiceCommand, Surroundings};
+use crate::shard::Shard;
+use crate::shared::{Gate, Shared, now_ms};
+use koltso_proto::id::{Offset, ShardId};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+/// Runs a node until it is told to stop.
+///
+/// # Errors
+/// Why it cannot start: the cause, and what to do about it.
+pub fn run(config: Config) -> Result<(), String> {
+    prepare_process(&config)?;
+    let processors = processors();
+    let cores = if config.cores == 0 { processors.len().max(1) } else { config.cores as usize }.min(CORES_MAX);
+    let addresses = addresses(&config)?;
+    for &address in &addresses {
+        probe(address).map_err(|error| format!("Could not create server TCP listening socket {address}: {error}"))?;
+    }
+    let run_id = random_id().to_string();
+    let shared = Arc::new(Shared::new(config.clone(), cores, run_id, now_ms()));
+    notice(&format!("Koltso {} is starting: {cores} cores, port {}", env!("CARGO_PKG_VERSION"), config.port));
+    let inboxes = (0..cores).map(|_| Inbox::new()).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
+    let peers: Vec<_> = inboxes.iter().map(Inbox::sender).collect();
+    let (service, commands) = service::channel();
+    let surroundings = Surroundings { cores: Arc::new(peers.clone()), shared: Arc::clone(&shared) };
+    let service_thread = thread::Builder::new()
+        .name("service".to_string())
+        .spawn(move || {
+            yield_to_cores();
+            service::run(commands, surroundings);
+        })
+        .map_err(|error| error.to_string())?;
+    stop_on_signals(peers[0].clone());
+    let (started, ready) = std::sync::mpsc::channel();
+    let mut threads = Vec::new();
+    for (id, inbox) in inboxes.into_iter().enumerate() {
+        let listeners =
+            Listeners::bind(&addresses, config.tcp_backlog as i32).map_err(|error| format!("Cannot listen on {error}"))?;
+        let seat = Seat {
+            id,
+            processor: (cores <= processors.len()).then(|| processors[id]),
+            listeners,
+            inbox,
+            peers: peers.clone(),
+            shared: Arc::clone(&shared),
+            service: service.clone(),
+        };
+        let started = started.clone();
+        let thread = thread::Builder::new()
+            .name(format!("core-{id}"))
+            .spawn(move || seat.take(&started))
+            .map_err(|error| error.to_string())?;
+        threads.push(thread);
+    }
+    drop(started);
+    for _ in 0..cores {
+        ready.recv().unwrap_or_else(|_| Err("a core did not start".to_string()))?;
+    }
+    peers[0].send(Message::Run(Box::new(begin)));
+    for thread in threads {
+        thread.join().map_err(|_| "a core has panicked".to_string())?;
+    }
+    service_thread.join().map_err(|_| "the service thread has panicked".to_string())
+}
+
+/// Whether an address is free. A process that was just killed may hold its sockets a moment longer, while the kernel takes
+/// down its rings.
+fn probe(address: SocketAddr) -> std::io::Result<()> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    loop {
+        match Listeners::probe(address) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && std::time::Instant::now() < deadline => {
+                thread::sleep(std::time::Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// What a core thread starts with.
+struct Seat {
+    id: usize,
+    processor: Option<usize>,
+    listeners: Listeners,
+    inbox: Inbox<Message>,
+    peers: Vec<crate::reactor::inbox::Sender<Message>>,
+    shared: Arc<Shared>,
+    service: service::ServiceSender,
+}
+
+impl Seat {
+    fn take(self, started: &std::sync::mpsc::Sender<Result<(), String>>) {
+        if let Some(processor) = self.processor {
+            pin_to(processor);
+        }
+        let core = self.core();
+        let outcome = core.as_ref().map(|_| ()).map_err(String::clone);
+        let _ = started.send(outcome);
+        if let Ok(core) = core {
+            core.run();
+        }
+    }
+
+    fn core(self) -> Result<Core, String> {
+        let config = self.shared.config();
+        let options = RingOptions {
+            sqpoll_idle_ms: config.sqpoll.then_some(100),
+            napi_busy_poll_us: (config.napi_busy_poll_us > 0).then_some(config.napi_busy_poll_us as u32),
+        };
+        let ring = Ring::new(options).map_err(|error| refusal::explain(&error))?;
+        let shard = Box::new(Shard::new(ShardId(self.id as u16), config.databases as usize));
+        let cores = self.peers.len();
+        let replication = (self.id == 0).then(|| Box::new(Replication::new(config.repl_backlog_size)));
+        let parts = CoreParts {
+            inbox: self.inbox,
+            peers: self.peers,
+            exec: Executor::new(self.id, cores, shard, config),
+            shared: self.shared,
+            listeners: self.listeners,
+            replication,
+            service: self.service,
+        };
+        Core::new(ring, parts).map_err(|error| refusal::explain(&error))
+    }
+}
+
+/// On the log's core, once all cores run: load what there is, then follow the primary that is configured.
+fn begin(core: &mut Core) {
+    let path = core.exec.config.rdb_path();
+    if !path.exists() {
+        return ready(core);
+    }
+    core.shared.set_gate(Gate::Loading, true);
+    let is_replica = core.exec.config.replicaof.is_some();
+    core.with_all_shards(Box::new(move |core| {
+        for shard in core.exec.shards.iter_mut().flatten() {
+            shard.begin_staging();
+        }
+        let log_core = core.peers[0].clone();
+        let done = Box::new(move |outcome| log_core.send(Message::Run(Box::new(move |core| loaded(core, outcome)))));
+        let verify_checksum = core.exec.config.rdbchecksum;
+        core.service.send(ServiceCommand::Load(LoadJob { path, drop_expired: !is_replica, verify_checksum, done }));
+    }));
+}
+
+fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
+    let loaded = match outcome {
+        Ok(loaded) => loaded,
+        Err(why) => {
+            warning(&format!("Fatal error loading the DB, check server logs. Exiting: {why}"));
+            core.shared.start_failed.store(true, Ordering::Release);
+            return core.stop_node();
+        }
+    };
+    core.with_all_shards(Box::new(move |core| {
+        for shard in core.exec.shards.iter_mut().flatten() {
+            shard.commit_staging();
+        }
+        notice(&format!("DB loaded from disk: {} keys", loaded.keys));
+        if let (Some(replication), Some((replid, offset, db))) = (&mut core.replication, loaded.history) {
+            replication.resume(replid, offset, db);
+        }
+        core.shared.set_gate(Gate::Loading, false);
+        ready(core);
+    }));
+}
+
+fn ready(core: &mut Core) {
+    notice("Ready to accept connections");
+    if let Some((host, port)) = core.exec.config.primary() {
+        core.follow(host, port);
+    }
+}
+
+fn prepare_process(config: &Config) -> Result<(), String> {
+    logging::set_level(config.log_level());
+    logging::log_to(config.logfile.as_path())
+        .map_err(|error| format!("Can't open the log file {}: {error}", config.logfile))?;
+    std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir.display()))?;
+    raise_file_limit(config.maxclients + 128);
+    // Files hold other people's data.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    if let Some(path) = config.pidfile.as_path() {
+        let _ = std::fs::write(path, format!("{}\n", std::process::id()));
+    }
+    Ok(())
+}
+
+fn raise_file_limit(wanted: u64) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+fn addresses(config: &Config) -> Result<Vec<SocketAddr>, String> {
+    let mut found = Vec::new();
+    for bind in &config.bind {
+        // A leading `-` means: if this host has such an address.
+        let bind = bind.to_lossy();
+        let (optional, host) = bind.strip_prefix('-').map_or((false, bind.as_str()), |host| (true, host));
+        let host = match host {
+            "*" => "0.0.0.0",
+            "::*" => "::",
+            other => other,
+        };
+        match (host, config.port).to_socket_addrs() {
+            Ok(addresses) => {
+                let usable =
+                    addresses.filter(|&address| !optional || Listeners::probe(address).is_ok() || !is_unavailable(address));
+                found.extend(usable);
+            }
+            Err(_) if optional => {}
+            Err(error) => return Err(format!("cannot bind to '{bind}': {error}")),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether an address cannot be had on this host at all, as IPv6 may not be.
+fn is_unavailable(address: SocketAddr) -> bool {
+    Listeners::probe(address)
+        .is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPFNOSUPPORT)))
+}
+
+/// The processors this process may use.
+fn processors() -> Vec<usize> {
+    match rustix::thread::sched_getaffinity(None) {
+        Ok(set) => (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
+        Err(_) => (0..thread::available_parallelism().map_or(1, usize::from)).collect(),
+    }
+}
+
+fn pin_to(processor: usize) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(processor);
+    let _ = rustix::thread::sched_setaffinity(None, &set);
+}
+
+/// The service thread takes what the cores leave: bulk must not delay them where processors are shared.
+fn yield_to_cores() {
+    // SAFETY: gettid has no preconditions, and setpriority of the calling thread touches nothing else.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, 10) };
+}
+
+/// SIGTERM and SIGINT shut the node down as SHUTDOWN does.
+fn stop_on_signals(log_core: crate::reactor::inbox::Sender<Message>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+        runtime.block_on(async move {
+            let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+                return;
+            };
+            loop {
+                tokio::select! {
+                    _ = term.recv() => {}
+                    _ = int.recv() => {}
+                }
+                log_core.send(Message::Run(Box::new(|core| {
+                    let saves = !core.exec.config.save.is_empty();
+                    core.shut_down(
+                        saves,
+                        false,
+                        Box::new(|_, outcome| {
+                            if let Err(why) = outcome {
+                                warning(&format!("SIGTERM received but errors trying to shut down the server: {why}"));
+                            }
+                        }),
+                    );
+                })));
+            }
+        });
+    };
+    let _ = thread::Builder::new().name("signals".to_string()).spawn(wait);
+}
+
+impl Replication {
+    /// Continues a history that a file has recorded.
+    fn resume(&mut self, replid: koltso_proto::id::ReplId, offset: Offset, db: koltso_proto::id::DbIndex) {
+        self.ids.current = replid;
+        self.log.restart_at(offset);
+        self.log.activate();
+        self.log.note_selected(db);
+        self.resumed = true;
+    }
+}

@@ -1,0 +1,319 @@
+//! One io_uring, behind functions that cannot be misused.
+//!
+//! This module and [`buffers`](super::buffers) are the only places where memory is shared with the kernel. The rules that make
+//! that sound are the same for every operation:
+//!
+//! 1. Memory that an operation uses is owned by something that outlives the operation: a send buffer belongs to the
+//!    connection until the completion of the send has been seen, and a connection is freed only when no operation of it is
+//!    left ([`Op`]s are counted by their owner).
+//! 2. Nothing that an operation points to moves: buffers are heap memory, message headers are boxed.
+//! 3. The ring is dropped before anything it may still point to (see `Core`'s teardown).
+
+use io_uring::{IoUring, Submitter, cqueue, opcode, squeue, types};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+/// Submission entries a ring has; completions are four times as many, because multishot operations complete many times.
+const SQ_ENTRIES: u32 = 1024;
+
+/// What a completion belongs to: an operation, the slot of its owner, and the generation of that slot, so that a completion
+/// that arrives after its owner is gone is recognised and dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Which operation.
+    pub op: Op,
+    /// The generation of the slot, 24 bits.
+    pub generation: u32,
+    /// The slot.
+    pub index: u32,
+}
+
+/// The operations of a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Op {
+    /// A multishot accept; the index is that of the listener.
+    Accept = 1,
+    /// A multishot receive of a connection.
+    Recv = 2,
+    /// A send of a connection.
+    Send = 3,
+    /// The poll on the inbox's eventfd.
+    Wake = 4,
+    /// A cancellation; its own completion means nothing.
+    Cancel = 5,
+}
+
+impl Tag {
+    /// Generations wrap at 24 bits.
+    pub const GENERATION_MASK: u32 = 0x00ff_ffff;
+
+    fn pack(self) -> u64 {
+        u64::from(self.op as u8) << 56 | u64::from(self.generation & Self::GENERATION_MASK) << 32 | u64::from(self.index)
+    }
+
+    fn unpack(data: u64) -> Option<Tag> {
+        let op = match (data >> 56) as u8 {
+            1 => Op::Accept,
+            2 => Op::Recv,
+            3 => Op::Send,
+            4 => Op::Wake,
+            5 => Op::Cancel,
+            _ => return None,
+        };
+        Some(Tag { op, generation: (data >> 32) as u32 & Self::GENERATION_MASK, index: data as u32 })
+    }
+}
+
+/// A completion.
+#[derive(Clone, Copy, Debug)]
+pub struct Completion {
+    /// What it belongs to.
+    pub tag: Tag,
+    /// The result of the operation: a count of bytes or a descriptor, or a negated `errno`.
+    pub result: i32,
+    /// Whether the multishot operation goes on.
+    pub more: bool,
+    /// The provided buffer that was filled.
+    pub buffer: Option<u16>,
+}
+
+/// Options of a ring.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RingOptions {
+    /// Let a kernel thread submit, with this idle time in milliseconds.
+    pub sqpoll_idle_ms: Option<u32>,
+    /// Busy-poll the network device for so many microseconds before sleeping.
+    pub napi_busy_poll_us: Option<u32>,
+}
+
+/// What `io_uring_enter` takes with `IORING_ENTER_EXT_ARG`.
+#[repr(C)]
+struct EnterArg {
+    sigmask: u64,
+    sigmask_len: u32,
+    min_wait_us: u32,
+    timespec: u64,
+}
+
+const ENTER_GETEVENTS: u32 = 1;
+const ENTER_SQ_WAKEUP: u32 = 2;
+const ENTER_EXT_ARG: u32 = 8;
+
+/// An io_uring that belongs to the thread that made it.
+pub struct Ring {
+    submitter: ManuallyDrop<Submitter<'static>>,
+    sq: ManuallyDrop<squeue::SubmissionQueue<'static>>,
+    cq: ManuallyDrop<cqueue::CompletionQueue<'static>>,
+    /// What the three above borrow from.
+    ring: *mut IoUring,
+    sqpoll: bool,
+    /// Receives that wait for room in the submission queue never happen: `push` enters when it is full.
+    _not_send: std::marker::PhantomData<*mut ()>,
+}
+
+impl Ring {
+    /// Makes a ring for this thread.
+    ///
+    /// # Errors
+    /// What the kernel refuses; [`refusal`](super::refusal::explain) turns it into cause and remedy.
+    pub fn new(options: RingOptions) -> io::Result<Self> {
+        let ring = Self::build(options)?;
+        let ring = Box::into_raw(Box::new(ring));
+        // SAFETY: the box is freed only in `drop`, after the three borrowers are gone.
+        let (mut submitter, sq, cq) = unsafe { (*ring).split() };
+        if options.sqpoll_idle_ms.is_none() {
+            // Saves the look-up of the descriptor at every enter; not essential.
+            let _ = submitter.register_ring_fd();
+        }
+        if let Some(busy_us) = options.napi_busy_poll_us {
+            let mut napi = types::Napi::new().set_busy_poll_timeout(busy_us).set_prefer_busy_poll(true);
+            submitter.register_napi(&mut napi)?;
+        }
+        Ok(Ring {
+            submitter: ManuallyDrop::new(submitter),
+            sq: ManuallyDrop::new(sq),
+            cq: ManuallyDrop::new(cq),
+            ring,
+            sqpoll: options.sqpoll_idle_ms.is_some(),
+            _not_send: std::marker::PhantomData,
+        })
+    }
+
+    /// From the best set-up down: kernels before 6.6 lack NO_SQARRAY; SQPOLL excludes DEFER_TASKRUN.
+    fn build(options: RingOptions) -> io::Result<IoUring> {
+        let common = |builder: &mut io_uring::Builder| {
+            builder.setup_clamp().setup_cqsize(SQ_ENTRIES * 4).setup_submit_all().setup_single_issuer();
+        };
+        let mut last = None;
+        for rung in 0..3 {
+            let mut builder = IoUring::builder();
+            common(&mut builder);
+            match (options.sqpoll_idle_ms, rung) {
+                (Some(idle), _) => {
+                    builder.setup_sqpoll(idle);
+                }
+                (None, 0) => {
+                    builder.setup_defer_taskrun().setup_taskrun_flag().setup_no_sqarray();
+                }
+                (None, 1) => {
+                    builder.setup_defer_taskrun().setup_taskrun_flag();
+                }
+                (None, _) => {
+                    builder.setup_coop_taskrun().setup_taskrun_flag();
+                }
+            }
+            match builder.build(SQ_ENTRIES) {
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = Some(error),
+                other => return other,
+            }
+        }
+        Err(last.unwrap_or_else(|| io::Error::from_raw_os_error(libc::EINVAL)))
+    }
+
+    /// The submitter, for registering buffers.
+    pub(super) fn submitter(&self) -> &Submitter<'static> {
+        &self.submitter
+    }
+
+    fn push(&mut self, entry: squeue::Entry, tag: Tag) {
+        let entry = entry.user_data(tag.pack());
+        // SAFETY: only the typed functions below make entries, each of which states whose memory it uses (rule 1).
+        while unsafe { self.sq.push(&entry) }.is_err() {
+            self.enter(0, None);
+        }
+    }
+
+    /// Accepts connections until cancelled. The descriptors arrive close-on-exec.
+    pub fn accept(&mut self, listener: BorrowedFd<'_>, tag: Tag) {
+        let op = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC);
+        self.push(op.build(), tag);
+    }
+
+    /// Receives into buffers of `group` until the peer is done or the buffers are.
+    pub fn recv(&mut self, fd: RawFd, group: u16, tag: Tag) {
+        self.push(opcode::RecvMulti::new(types::Fd(fd), group).build(), tag);
+    }
+
+    /// Sends `len` bytes from `data`.
+    ///
+    /// # Safety
+    /// `data` is readable for `len` bytes and neither moves nor changes until the completion with this tag has been seen.
+    pub unsafe fn send(&mut self, fd: RawFd, data: *const u8, len: usize, tag: Tag) {
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
+        let op = opcode::Send::new(types::Fd(fd), data, len).flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL);
+        self.push(op.build(), tag);
+    }
+
+    /// Sends the pieces a message header lists.
+    ///
+    /// # Safety
+    /// The header, its list and the bytes it lists neither move nor change until the completion with this tag has been seen.
+    pub unsafe fn send_message(&mut self, fd: RawFd, message: *const libc::msghdr, tag: Tag) {
+        let flags = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL) as u32;
+        self.push(opcode::SendMsg::new(types::Fd(fd), message).flags(flags).build(), tag);
+    }
+
+    /// Completes whenever `fd` becomes readable, until cancelled.
+    pub fn poll_readable(&mut self, fd: BorrowedFd<'_>, tag: Tag) {
+        self.push(opcode::PollAdd::new(types::Fd(fd.as_raw_fd()), libc::POLLIN as u32).multi(true).build(), tag);
+    }
+
+    /// Cancels the operation with this tag.
+    pub fn cancel(&mut self, which: Tag) {
+        let tag = Tag { op: Op::Cancel, generation: 0, index: 0 };
+        self.push(opcode::AsyncCancel::new(which.pack()).build(), tag);
+    }
+
+    /// Cancels everything in flight on a descriptor.
+    pub fn cancel_fd(&mut self, fd: RawFd) {
+        let tag = Tag { op: Op::Cancel, generation: 0, index: 0 };
+        let how = types::CancelBuilder::fd(types::Fd(fd)).all();
+        self.push(opcode::AsyncCancel2::new(how).build(), tag);
+    }
+
+    /// Cancels everything.
+    pub fn cancel_all(&mut self) {
+        let tag = Tag { op: Op::Cancel, generation: 0, index: 0 };
+        self.push(opcode::AsyncCancel2::new(types::CancelBuilder::any().all()).build(), tag);
+    }
+
+    /// Hands everything that was pushed to the kernel, runs what it has to do for us, and waits for `want` completions or the
+    /// time-out, whichever is first. One system call.
+    pub fn enter(&mut self, want: u32, timeout: Option<Duration>) {
+        self.sq.sync();
+        let submit = self.sq.len() as u32;
+        let mut flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+        if self.sqpoll && self.sq.need_wakeup() {
+            flags |= ENTER_SQ_WAKEUP;
+        }
+        let timespec = timeout.map(|t| types::Timespec::new().sec(t.as_secs()).nsec(t.subsec_nanos()));
+        let arg = EnterArg {
+            sigmask: 0,
+            sigmask_len: 0,
+            min_wait_us: 0,
+            timespec: timespec.as_ref().map_or(0, |t| std::ptr::from_ref(t) as u64),
+        };
+        // SAFETY: `arg` and `timespec` live until the call returns; the kernel keeps no pointer to them.
+        // Time-outs, signals and a full completion queue all mean the same here: look at what has completed.
+        let _ = unsafe { self.submitter.enter(submit, want, flags, Some(&arg)) };
+        self.sq.sync();
+    }
+
+    /// Whether completions are visible, or would become so by entering; costs no system call.
+    pub fn has_work(&mut self) -> bool {
+        self.cq.sync();
+        !self.cq.is_empty() || self.sq.taskrun()
+    }
+
+    /// The next completion.
+    #[inline]
+    pub fn next_completion(&mut self) -> Option<Completion> {
+        loop {
+            let entry = match self.cq.next() {
+                Some(entry) => entry,
+                None => {
+                    self.cq.sync();
+                    self.cq.next()?
+                }
+            };
+            let flags = entry.flags();
+            if let Some(tag) = Tag::unpack(entry.user_data()) {
+                return Some(Completion {
+                    tag,
+                    result: entry.result(),
+                    more: cqueue::more(flags),
+                    buffer: cqueue::buffer_select(flags),
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: each is dropped once, the ring after what borrows from it, and none is used again.
+        unsafe {
+            ManuallyDrop::drop(&mut self.cq);
+            ManuallyDrop::drop(&mut self.sq);
+            ManuallyDrop::drop(&mut self.submitter);
+            drop(Box::from_raw(self.ring));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_survive_the_kernel() {
+        for op in [Op::Accept, Op::Recv, Op::Send, Op::Wake, Op::Cancel] {
+            let tag = Tag { op, generation: 0x00ab_cdef, index: u32::MAX };
+            assert_eq!(Tag::unpack(tag.pack()), Some(tag));
+        }
+        assert_eq!(Tag::unpack(0), None);
+    }
+}

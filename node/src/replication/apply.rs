@@ -1,0 +1,292 @@
+//! Applying the stream of our primary: the same commands, in the same order, and the same bytes into our own log.
+//!
+//! The bytes go into the log as they came, so that our replicas see our primary's offsets. Three rules keep that log true to
+//! the data at every cut: commands are dispatched in order; a transaction is dispatched whole; and nothing is dispatched while
+//! shards are being borrowed for something else, which is how a cut could otherwise fall between a command's bytes and its
+//! effect.
+
+use super::link::PrimaryStream;
+use crate::commands::Origin;
+use crate::connection::{Closing, OwnedRequest, Peer, Stall, Token};
+use crate::core::{Core, consume};
+use crate::dispatch::executor::{Route, ShardSet, Who};
+use crate::dispatch::hop::Asker;
+use crate::dispatch::registry::{Command, Run};
+use crate::logging::warning;
+use bytes::Bytes;
+use koltso_proto::id::{DbIndex, Offset};
+use koltso_proto::resp::{Args, Limits, Reply, Step, put_command};
+
+/// What became of a command of the stream.
+enum Applied {
+    /// It is done, or on its way to the shard it belongs to.
+    Dispatched,
+    /// The stream waits until shards have been borrowed for it.
+    Waiting,
+}
+
+impl Core {
+    /// Applies what has arrived of the stream, as far as that is possible now.
+    pub fn apply_stream(&mut self, token: Token) {
+        let now = self.exec.now;
+        if let Some(upstream) = self.replication.as_mut().and_then(|replication| replication.upstream.as_mut()) {
+            upstream.last_io = now;
+        }
+        let Some(conn) = self.conn(token) else { return };
+        if conn.stall != Stall::None || conn.closing != Closing::No {
+            return;
+        }
+        let mut parser = std::mem::take(&mut conn.parser);
+        let pending = std::mem::take(&mut conn.pending);
+        let limits = Limits::authenticated(u64::from(u32::MAX));
+        let mut at = 0;
+        loop {
+            let Some(conn) = self.conn(token) else { return };
+            if conn.closing != Closing::No {
+                return;
+            }
+            if conn.stall != Stall::None {
+                break;
+            }
+            if self.has_jobs() {
+                self.stall(token, Stall::AfterJobs);
+                self.lending.after_jobs.push(token);
+                break;
+            }
+            match parser.advance(&pending[at..], &limits) {
+                Ok(Step::Incomplete(_)) => break,
+                Ok(Step::Complete(len)) => {
+                    let args = parser.args(&pending[at..]);
+                    let applied = self.apply_one(token, args, &pending[at..at + len]);
+                    parser.reset();
+                    at += len;
+                    if matches!(applied, Applied::Waiting) {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    warning(&format!("The stream from MASTER cannot be read: {error}"));
+                    return self.close(token);
+                }
+            }
+        }
+        self.log_stream(token);
+        if let Some(conn) = self.conn(token) {
+            conn.parser = parser;
+            conn.pending = pending;
+            consume(&mut conn.pending, at);
+        }
+        self.note_applied();
+    }
+
+    fn stream(&mut self, token: Token) -> Option<&mut PrimaryStream> {
+        match &mut self.conn(token)?.peer {
+            Peer::Primary(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    fn apply_one(&mut self, token: Token, args: Args<'_>, raw: &[u8]) -> Applied {
+        let Some(stream) = self.stream(token) else { return Applied::Dispatched };
+        let offset = Offset(stream.dispatched.0 + stream.open_bytes);
+        stream.unlogged.extend_from_slice(raw);
+        stream.open_bytes += raw.len() as u64;
+        if args.len() == 0 {
+            return self.whole_unit(token);
+        }
+        if args.is(0, "MULTI") {
+            stream.transaction = Some(Vec::new());
+            return Applied::Dispatched;
+        }
+        if args.is(0, "EXEC") {
+            let commands = stream.transaction.take().unwrap_or_default();
+            return self.apply_transaction(token, commands);
+        }
+        if args.is(0, "REPLCONF") {
+            if args.len() > 1 && args.is(1, "GETACK") && stream.transaction.is_none() {
+                // The answer does not count the question.
+                stream.ack_at = Some(offset);
+            }
+            return self.whole_unit(token);
+        }
+        let command = match self.exec.look_up(args) {
+            Ok(command) => command,
+            Err(error) => {
+                // Silence would be a replica that differs from its primary without anybody knowing.
+                warning(&format!("== CRITICAL == This replica cannot apply a command of its master: {error}"));
+                return self.whole_unit(token);
+            }
+        };
+        let Some(stream) = self.stream(token) else { return Applied::Dispatched };
+        if let Some(commands) = &mut stream.transaction {
+            commands.push((command.spec.index() as u16, OwnedRequest::new(args)));
+            return Applied::Dispatched;
+        }
+        self.apply_command(token, command, args)
+    }
+
+    fn apply_command(&mut self, token: Token, command: &'static Command, args: Args<'_>) -> Applied {
+        if self.apply_without_keys(token, command, args) {
+            return self.whole_unit(token);
+        }
+        let (Run::Keys(handler) | Run::AllKeys(handler)) = command.run else { return self.whole_unit(token) };
+        let Some(conn) = self.conn(token) else { return Applied::Dispatched };
+        let who = Who { db: conn.session.db, no_touch: true, origin: Origin::Primary };
+        let set = self.exec.shards_of(command, args);
+        let here = self.exec.shards[self.exec.id].is_some();
+        match self.exec.route(command, args) {
+            Route::Local
+                if here && set.single().is_none_or(|only| only == self.exec.id) && !matches!(command.run, Run::AllKeys(_)) =>
+            {
+                let mut reply = Reply::new(false);
+                self.exec.execute(handler, who, &mut reply, args);
+                report_failure(&reply, args);
+                self.whole_unit(token)
+            }
+            Route::Peer(peer) => {
+                let Some(conn) = self.conn(token) else { return Applied::Dispatched };
+                let seq = conn.await_reply();
+                let asker = Asker { token, seq, db: who.db, resp3: false, no_touch: true, origin: Origin::Primary };
+                self.exec.outbox.push(peer, asker, command.spec.index() as u16, args);
+                self.whole_unit(token)
+            }
+            _ => {
+                let set = if set.is_empty() { self.own_shard() } else { set };
+                self.borrow_and_apply(token, set, vec![(command.spec.index() as u16, OwnedRequest::new(args))])
+            }
+        }
+    }
+
+    /// Commands of the stream that are about no key; true if this was one.
+    fn apply_without_keys(&mut self, token: Token, command: &Command, args: Args<'_>) -> bool {
+        match command.spec.name {
+            "select" => {
+                let db = koltso_proto::number::parse_i64(args.get(1)).and_then(|n| u32::try_from(n).ok());
+                match db.filter(|&db| (db as usize) < self.databases()) {
+                    Some(db) => {
+                        if let Some(conn) = self.conn(token) {
+                            conn.session.db = DbIndex(db);
+                        }
+                        if let Some(replication) = &mut self.replication {
+                            replication.log.note_selected(DbIndex(db));
+                        }
+                    }
+                    None => warning("== CRITICAL == The master uses a database that this replica does not have"),
+                }
+                true
+            }
+            _ => matches!(command.run, Run::Server(_)),
+        }
+    }
+
+    fn apply_transaction(&mut self, token: Token, commands: Vec<(u16, OwnedRequest)>) -> Applied {
+        let mut set = ShardSet::default();
+        for (index, request) in &commands {
+            if let Some(command) = self.exec.registry.by_index(*index) {
+                set.0 |= self.exec.shards_of(command, request.args()).0;
+            }
+        }
+        let set = if set.is_empty() { self.own_shard() } else { set };
+        self.borrow_and_apply(token, set, commands)
+    }
+
+    /// Applies commands as one unit over the shards they need; its bytes enter the log at the same moment.
+    fn borrow_and_apply(&mut self, token: Token, set: ShardSet, commands: Vec<(u16, OwnedRequest)>) -> Applied {
+        // What was dispatched before stands in the log before.
+        self.stall(token, Stall::Lend);
+        self.with_shards(
+            set,
+            Box::new(move |core| {
+                for (index, request) in &commands {
+                    core.apply_borrowed(token, *index, request);
+                }
+                core.whole_unit(token);
+                core.log_stream(token);
+                core.unstall(token, Stall::Lend);
+            }),
+        );
+        match self.conn(token) {
+            Some(conn) if conn.stall == Stall::None => Applied::Dispatched,
+            _ => Applied::Waiting,
+        }
+    }
+
+    fn apply_borrowed(&mut self, token: Token, index: u16, request: &OwnedRequest) {
+        let Some(command) = self.exec.registry.by_index(index).copied() else { return };
+        if self.apply_without_keys(token, &command, request.args()) {
+            return;
+        }
+        let (Run::Keys(handler) | Run::AllKeys(handler)) = command.run else { return };
+        let Some(conn) = self.conn(token) else { return };
+        let who = Who { db: conn.session.db, no_touch: true, origin: Origin::Primary };
+        let mut reply = Reply::new(false);
+        self.exec.context(None, who, &mut reply).run(handler, request.args());
+        report_failure(&reply, request.args());
+    }
+
+    /// The bytes since the last unit are a unit.
+    fn whole_unit(&mut self, token: Token) -> Applied {
+        if let Some(stream) = self.stream(token)
+            && stream.transaction.is_none()
+        {
+            stream.dispatched = stream.dispatched.advanced(stream.open_bytes);
+            stream.open_bytes = 0;
+        }
+        Applied::Dispatched
+    }
+
+    /// Appends the bytes of whole units to our own log, and marks where they end among requests to other cores.
+    fn log_stream(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        let next_seq = conn.next_seq;
+        let Peer::Primary(stream) = &mut conn.peer else { return };
+        let open = stream.open_bytes as usize;
+        let whole = stream.unlogged.len() - open.min(stream.unlogged.len());
+        if whole > 0 {
+            let rest = stream.unlogged.split_off(whole);
+            let bytes = std::mem::replace(&mut stream.unlogged, rest);
+            stream.checkpoints.push_back((next_seq, stream.dispatched));
+            if let Some(replication) = &mut self.replication {
+                replication.log.append_verbatim(Bytes::from(bytes));
+            }
+        }
+    }
+
+    /// Looks at how far the stream has been applied, and acknowledges it if that was asked for.
+    pub fn note_applied(&mut self) {
+        let Some(token) = self.replication.as_ref().and_then(|r| r.upstream.as_ref()).and_then(|up| up.token) else { return };
+        let Some(conn) = self.conn(token) else { return };
+        let first_awaited = conn.awaited.front().map(|awaited| awaited.seq);
+        let Peer::Primary(stream) = &mut conn.peer else { return };
+        while let Some(&(seq, offset)) = stream.checkpoints.front() {
+            if first_awaited.is_some_and(|first| first < seq) {
+                break;
+            }
+            stream.applied = offset;
+            stream.checkpoints.pop_front();
+        }
+        if let Some(at) = stream.ack_at.filter(|&at| stream.applied >= at) {
+            self.send_ack(token, Some(at));
+        }
+    }
+
+    /// Tells the primary how far we have come, or that we have come this far.
+    pub fn send_ack(&mut self, token: Token, at: Option<Offset>) {
+        let Some(conn) = self.conn(token) else { return };
+        let Peer::Primary(stream) = &mut conn.peer else { return };
+        stream.ack_at = None;
+        let applied = at.unwrap_or(stream.applied).to_string();
+        put_command(&mut conn.output.reply.buf, &["REPLCONF", "ACK", &applied]);
+        self.mark_dirty(token);
+    }
+}
+
+fn report_failure(reply: &Reply, args: Args<'_>) {
+    if reply.buf.first() == Some(&b'-') {
+        let error = String::from_utf8_lossy(&reply.buf);
+        warning(&format!(
+            "== CRITICAL == This replica answers a command of its master with an error: {} to {args:?}",
+            error.trim()
+        ));
+    }
+}

@@ -1,0 +1,432 @@
+//! The link to our primary, as the log's core sees it: its state, and what the service thread reports of it.
+//!
+//! ```text
+//!  REPLICAOF ──► connect ──► handshake ──► PSYNC ──┬─ +CONTINUE ─────────────────────► connected
+//!     (core)         (service thread)              └─ +FULLRESYNC ─► load ─► swap ──►  (core)
+//! ```
+//!
+//! Every report carries the generation of the link it is about, so that a report about a link that has been given up meanwhile
+//! is recognised and dropped.
+
+use crate::connection::{Peer, Session, Token};
+use crate::core::Core;
+use crate::logging::{self, notice, warning};
+use crate::service::{LinkJob, ServiceCommand};
+use crate::shard::table::LoadValue;
+use crate::shared::Gate;
+use koltso_proto::id::{DbIndex, Offset, ReplId, UnixMs};
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How long to wait before connecting again after a link was lost, in milliseconds; `REPLICAOF` itself does not wait.
+const RECONNECT_MS: u64 = 1000;
+
+/// How far a link has come, with ROLE's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// It is to be connected at this time.
+    Connect(UnixMs),
+    /// The service thread is connecting.
+    Connecting,
+    /// It talks to the primary.
+    Handshake,
+    /// It reads a snapshot.
+    Sync,
+    /// The stream flows.
+    Connected,
+}
+
+impl LinkState {
+    /// ROLE's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            LinkState::Connect(_) => "connect",
+            LinkState::Connecting => "connecting",
+            LinkState::Handshake => "handshake",
+            LinkState::Sync => "sync",
+            LinkState::Connected => "connected",
+        }
+    }
+}
+
+/// How far a snapshot has come, for INFO; written by the service thread.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Its length in bytes; 0 = not known beforehand.
+    pub total: AtomicU64,
+    /// Bytes read.
+    pub read: AtomicU64,
+    /// When the last of them arrived, in milliseconds since the epoch.
+    pub last_io_ms: AtomicU64,
+}
+
+/// Our primary.
+pub struct Upstream {
+    /// Its host, as configured.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Which attempt at linking this is.
+    pub generation: u64,
+    /// How far the link has come.
+    pub state: LinkState,
+    /// The connection, while the stream flows.
+    pub token: Option<Token>,
+    /// Since when there has been no stream.
+    pub down_since: UnixMs,
+    /// When bytes last came over it.
+    pub last_io: UnixMs,
+    /// How far a snapshot has come.
+    pub progress: Arc<Progress>,
+    /// Whether our data is a copy of a history that the primary may know, so that a partial resynchronisation is worth asking for.
+    pub resumable: bool,
+}
+
+impl Upstream {
+    /// Whether the stream flows.
+    pub fn is_connected(&self) -> bool {
+        self.state == LinkState::Connected
+    }
+}
+
+/// The stream from our primary, on its connection.
+pub struct PrimaryStream {
+    /// Everything up to here has been taken from the stream and handed to the shards.
+    pub dispatched: Offset,
+    /// Everything up to here has been applied by them.
+    pub applied: Offset,
+    /// Positions that are applied once all requests before a place in the order of replies are answered.
+    pub checkpoints: VecDeque<(u64, Offset)>,
+    /// The commands of an open transaction, kept until it is whole.
+    pub transaction: Option<Vec<(u16, crate::connection::OwnedRequest)>>,
+    /// Bytes that have been dispatched and not yet appended to the log.
+    pub unlogged: Vec<u8>,
+    /// Bytes of an open transaction.
+    pub open_bytes: u64,
+    /// An acknowledgement is to be sent once this is applied.
+    pub ack_at: Option<Offset>,
+}
+
+impl PrimaryStream {
+    fn new(offset: Offset) -> Self {
+        PrimaryStream {
+            dispatched: offset,
+            applied: offset,
+            checkpoints: VecDeque::new(),
+            transaction: None,
+            unlogged: Vec::new(),
+            open_bytes: 0,
+            ack_at: Some(offset),
+        }
+    }
+}
+
+/// A primary that is ready to stream.
+pub struct Linked {
+    /// The socket.
+    pub fd: OwnedFd,
+    /// Bytes of the stream that came with the handshake or the snapshot.
+    pub leftover: Vec<u8>,
+    /// The history.
+    pub replid: ReplId,
+    /// Our position in it.
+    pub offset: Offset,
+    /// The database the stream has selected; `None` = as before.
+    pub stream_db: Option<DbIndex>,
+}
+
+impl Core {
+    /// `REPLICAOF host port`, on the log's core.
+    pub fn follow(&mut self, host: String, port: u16) {
+        let now = self.exec.now;
+        let Some(replication) = &mut self.replication else { return };
+        if replication.upstream.as_ref().is_some_and(|up| up.host == host && up.port == port) {
+            return;
+        }
+        notice(&format!(
+            "Before turning into a replica, using my own offset to ask {host}:{port} for a partial resynchronization"
+        ));
+        let resumable = replication.log.is_active();
+        let before = replication.upstream.take();
+        let generation = before.as_ref().map_or(1, |up| up.generation + 1);
+        let resumable = before.as_ref().map_or(resumable, |up| up.resumable);
+        replication.upstream = Some(Upstream {
+            host,
+            port,
+            generation,
+            state: LinkState::Connect(now),
+            token: None,
+            down_since: now,
+            last_io: now,
+            progress: Arc::default(),
+            resumable,
+        });
+        if let Some(token) = before.and_then(|up| up.token) {
+            self.close(token);
+        }
+        self.drop_replicas("this node follows another primary now");
+        logging::set_role(true);
+        self.judge_replication();
+        self.with_all_shards(Box::new(|core| {
+            core.flush_effects();
+            for shard in core.exec.shards.iter_mut().flatten() {
+                shard.replica = true;
+                shard.logged = false;
+            }
+            core.connect_if_due();
+        }));
+    }
+
+    /// `REPLICAOF NO ONE`, on the log's core.
+    pub fn promote(&mut self) {
+        let Some(replication) = &mut self.replication else { return };
+        let Some(upstream) = replication.upstream.take() else { return };
+        if let Some(token) = upstream.token {
+            self.close(token);
+        }
+        logging::set_role(false);
+        self.with_all_shards(Box::new(|core| {
+            let Some(replication) = &mut core.replication else { return };
+            let end = replication.log.end();
+            replication.ids.branch(end);
+            replication.log.forget_selected();
+            let logged = replication.log.is_active();
+            notice(&format!(
+                "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
+                replication.ids.previous, replication.ids.second_offset, replication.ids.current
+            ));
+            for shard in core.exec.shards.iter_mut().flatten() {
+                shard.replica = false;
+                shard.logged = logged;
+            }
+            core.drop_replicas("this node is a primary now");
+        }));
+        self.judge_replication();
+        notice("MASTER MODE enabled");
+    }
+
+    /// Starts to connect, if it is time to.
+    pub fn connect_if_due(&mut self) {
+        let now = self.exec.now;
+        let Some(replication) = &mut self.replication else { return };
+        let resume = replication.upstream.as_ref().is_some_and(|up| up.resumable);
+        let ask = resume.then(|| (replication.ids.current, replication.log.end().advanced(1)));
+        let Some(upstream) = &mut replication.upstream else { return };
+        let LinkState::Connect(at) = upstream.state else { return };
+        if now < at {
+            return;
+        }
+        notice(&format!("Connecting to MASTER {}:{}", upstream.host, upstream.port));
+        upstream.state = LinkState::Connecting;
+        upstream.generation += 1;
+        let job = LinkJob {
+            generation: upstream.generation,
+            host: upstream.host.clone(),
+            port: upstream.port,
+            ask,
+            progress: Arc::clone(&upstream.progress),
+        };
+        self.service.send(ServiceCommand::Link(job));
+    }
+
+    /// The link, if it is still the one that is meant.
+    fn link(&mut self, generation: u64) -> Option<&mut Upstream> {
+        let upstream = self.replication.as_mut()?.upstream.as_mut()?;
+        (upstream.generation == generation).then_some(upstream)
+    }
+
+    /// The service thread has come this far.
+    pub fn on_link_state(&mut self, generation: u64, state: LinkState) {
+        if let Some(upstream) = self.link(generation) {
+            upstream.state = state;
+        }
+    }
+
+    /// The service thread has failed.
+    pub fn on_link_failed(&mut self, generation: u64, why: &str) {
+        let now = self.exec.now;
+        if let Some(upstream) = self.link(generation) {
+            warning(&format!("Link with MASTER {}:{}: {why}", upstream.host, upstream.port));
+            upstream.state = LinkState::Connect(UnixMs(now.0 + RECONNECT_MS));
+        }
+    }
+
+    /// Before a snapshot is read: its entries are gathered beside the data that is served meanwhile.
+    pub fn on_link_loading(&mut self, generation: u64, proceed: tokio::sync::oneshot::Sender<()>) {
+        if self.link(generation).is_none() {
+            return;
+        }
+        self.on_link_state(generation, LinkState::Sync);
+        self.with_all_shards(Box::new(move |core| {
+            for shard in core.exec.shards.iter_mut().flatten() {
+                shard.begin_staging();
+            }
+            let _ = proceed.send(());
+        }));
+    }
+
+    /// A snapshot could not be read to its end: what was gathered is dropped, the old data stays.
+    pub fn on_link_load_failed(&mut self, generation: u64, why: &str) {
+        self.with_all_shards(Box::new(|core| {
+            for shard in core.exec.shards.iter_mut().flatten() {
+                shard.abort_staging();
+            }
+        }));
+        self.on_link_failed(generation, why);
+    }
+
+    /// A snapshot has been read: it takes the place of the old data, at one moment, in all shards.
+    pub fn on_link_loaded(&mut self, generation: u64, linked: Linked) {
+        if self.link(generation).is_none() {
+            return self.on_link_load_failed(generation, "given up");
+        }
+        self.with_all_shards(Box::new(move |core| {
+            for shard in core.exec.shards.iter_mut().flatten() {
+                shard.commit_staging();
+                shard.replica = true;
+                shard.logged = false;
+            }
+            if let Some(replication) = &mut core.replication {
+                replication.ids.current = linked.replid;
+                replication.ids.previous = ReplId::NONE;
+                replication.ids.second_offset = -1;
+                replication.log.restart_at(linked.offset);
+                replication.log.activate();
+            }
+            core.drop_replicas("the data set was replaced by a full resynchronization");
+            notice("MASTER <-> REPLICA sync: Finished with success");
+            core.start_stream(generation, linked);
+        }));
+    }
+
+    /// The primary continues where we were.
+    pub fn on_link_continues(&mut self, generation: u64, linked: Linked) {
+        if self.link(generation).is_none() {
+            return;
+        }
+        let Some(replication) = &mut self.replication else { return };
+        if linked.replid != replication.ids.current {
+            replication.ids.previous = replication.ids.current;
+            replication.ids.second_offset = replication.log.end().0 as i64 + 1;
+            replication.ids.current = linked.replid;
+            notice(&format!("Master replication ID changed to {}", linked.replid));
+            self.drop_replicas("the replication ID has changed");
+        }
+        if let Some(replication) = &mut self.replication {
+            replication.log.activate();
+        }
+        notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
+        self.start_stream(generation, linked);
+    }
+
+    fn start_stream(&mut self, generation: u64, linked: Linked) {
+        let now = self.exec.now;
+        let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
+        let Some(upstream) = self.link(generation) else { return };
+        let addr = format!("{}:{}", upstream.host, upstream.port);
+        let mut session = Session::new(id, addr, String::new(), now, true);
+        let log = self.replication.as_mut().map(|replication| &mut replication.log);
+        if let Some(log) = log {
+            if let Some(db) = linked.stream_db {
+                log.note_selected(db);
+            }
+            session.db = log.selected().unwrap_or_default();
+        }
+        let token = self.adopt(linked.fd, session);
+        let conn = &mut self.conns[token.index as usize];
+        conn.peer = Peer::Primary(Box::new(PrimaryStream::new(linked.offset)));
+        conn.pending = linked.leftover;
+        if let Some(upstream) = self.link(generation) {
+            upstream.state = LinkState::Connected;
+            upstream.token = Some(token);
+            upstream.last_io = now;
+            upstream.resumable = true;
+        }
+        self.judge_replication();
+        self.arm_recv(token);
+        self.apply_stream(token);
+        self.note_applied();
+        self.mark_dirty(token);
+    }
+
+    /// The connection to the primary is gone.
+    pub fn on_primary_lost(&mut self, token: Token) {
+        let now = self.exec.now;
+        let Some(upstream) = self.replication.as_mut().and_then(|replication| replication.upstream.as_mut()) else { return };
+        if upstream.token != Some(token) {
+            return;
+        }
+        warning("Connection with master lost.");
+        upstream.token = None;
+        upstream.down_since = now;
+        upstream.state = LinkState::Connect(now);
+        self.judge_replication();
+        self.connect_if_due();
+    }
+
+    /// Disconnects every replica; they come back and ask anew.
+    pub fn drop_replicas(&mut self, why: &str) {
+        let Some(replication) = &mut self.replication else { return };
+        let replicas: Vec<_> = replication.replicas.iter().map(|replica| (replica.id, replica.token)).collect();
+        if !replicas.is_empty() {
+            notice(&format!("Disconnecting {} replicas: {why}", replicas.len()));
+        }
+        for (id, token) in replicas {
+            match token {
+                Some(token) => self.close(token),
+                None => self.forget_replica(id),
+            }
+        }
+    }
+
+    /// Follows a change of role or link with the conditions that commands are judged by.
+    pub fn judge_replication(&mut self) {
+        let config = &self.exec.config;
+        let upstream = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref());
+        let is_replica = upstream.is_some();
+        let linked = upstream.is_some_and(Upstream::is_connected);
+        self.shared.set_gate(Gate::Replica, is_replica);
+        self.shared.set_gate(Gate::ReadOnly, is_replica && config.replica_read_only);
+        self.shared.set_gate(Gate::Stale, is_replica && !linked && !config.replica_serve_stale_data);
+        self.exec.gates = self.shared.gates();
+    }
+
+    /// Whether enough replicas are in good health for writes.
+    pub fn judge_replicas(&mut self) {
+        let config = &self.exec.config;
+        let Some(replication) = &self.replication else { return };
+        let wanted = config.min_replicas_to_write as usize;
+        let few = wanted > 0
+            && replication.upstream.is_none()
+            && config.min_replicas_max_lag > 0
+            && replication.good_replicas(self.exec.now, config.min_replicas_max_lag) < wanted;
+        self.shared.set_gate(Gate::FewReplicas, few);
+    }
+
+    /// Entries of a snapshot for this core's shard.
+    pub fn on_stage(&mut self, entries: crate::core::Staged, guard: crate::core::StageGuard) {
+        let id = self.exec.id;
+        let Some(shard) = self.exec.shards[id].as_deref_mut() else {
+            self.lending.staged.push_back((entries, guard));
+            return;
+        };
+        let now = self.exec.now;
+        let mut start = 0;
+        for item in entries.items {
+            let key = &entries.bytes[start..item.key_end];
+            let value = match item.value {
+                Some(value) => LoadValue::Value(value),
+                None => LoadValue::Str(&entries.bytes[item.key_end..item.value_end]),
+            };
+            start = item.value_end;
+            if let Err(error) = shard.staging_insert(item.db, key, value, item.expire, None, now) {
+                let key = String::from_utf8_lossy(key).into_owned();
+                self.shared.note_stage_error(format!("{error}: '{key}' in database {}", item.db.0));
+                break;
+            }
+        }
+        drop(guard);
+    }
+}

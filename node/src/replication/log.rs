@@ -1,0 +1,253 @@
+//! The log: everything that happened, in the one order there is, as the bytes that replicas receive.
+//!
+//! ```text
+//!  offset  first                                   end
+//!            │◄──────────── history ────────────────►│
+//!            ├───────┬──────────────┬────┬───────────┤
+//!            │ piece │ piece        │ p. │ piece     │   immutable, refcounted (`Bytes`)
+//!            └───────┴──────▲───────┴────┴───▲───────┘
+//!                           │                │
+//!                    a replica's cursor      another's
+//! ```
+//!
+//! Pieces are appended whole and never change; a replica is a cursor into them. A piece leaves memory when it is older than
+//! the backlog's size and no cursor needs it any more. Offsets count as Redis counts them: the first byte ever has offset 1,
+//! and the end is `master_repl_offset`, the offset of the last byte.
+
+use bytes::Bytes;
+use koltso_proto::id::{DbIndex, Offset};
+use std::collections::VecDeque;
+
+use crate::effects::{Batch, put_select};
+
+struct Piece {
+    /// The offset of the byte before the first one.
+    before: Offset,
+    bytes: Bytes,
+}
+
+impl Piece {
+    fn end(&self) -> Offset {
+        self.before.advanced(self.bytes.len() as u64)
+    }
+}
+
+/// The log of one node.
+pub struct Log {
+    pieces: VecDeque<Piece>,
+    end: Offset,
+    /// The database that a reader at the end has selected; `None` = it must be told.
+    selected: Option<DbIndex>,
+    /// How much history is kept for nobody in particular, in bytes.
+    backlog_len: u64,
+    /// Whether anything is recorded at all: from the first replica on.
+    active: bool,
+}
+
+impl Log {
+    /// An inactive log that ends at `end`.
+    pub fn new(end: Offset, backlog_len: u64) -> Self {
+        Log { pieces: VecDeque::new(), end, selected: None, backlog_len, active: false }
+    }
+
+    /// Whether it records.
+    pub fn is_active(&self) -> bool {
+        self.active
+    }
+
+    /// Starts to record.
+    pub fn activate(&mut self) {
+        self.active = true;
+    }
+
+    /// Forgets all history and stops to record; the end stays.
+    pub fn deactivate(&mut self) {
+        self.active = false;
+        self.pieces.clear();
+        self.selected = None;
+    }
+
+    /// Forgets all history and continues at `end`, as a replica does after a full resync.
+    pub fn restart_at(&mut self, end: Offset) {
+        self.pieces.clear();
+        self.end = end;
+        self.selected = None;
+    }
+
+    /// `master_repl_offset`: the offset of the last byte.
+    #[inline]
+    pub fn end(&self) -> Offset {
+        self.end
+    }
+
+    /// The offset before the first byte that is still here.
+    pub fn before_first(&self) -> Offset {
+        self.pieces.front().map_or(self.end, |piece| piece.before)
+    }
+
+    /// `repl_backlog_histlen`: bytes of history, at most the backlog's size.
+    pub fn history_len(&self) -> u64 {
+        (self.end.0 - self.before_first().0).min(self.backlog_len.max(self.tail_len()))
+    }
+
+    /// All the bytes that are held, for cursors included.
+    pub fn held_len(&self) -> u64 {
+        self.end.0 - self.before_first().0
+    }
+
+    fn tail_len(&self) -> u64 {
+        self.pieces.back().map_or(0, |piece| piece.bytes.len() as u64)
+    }
+
+    /// Sets the size of the backlog.
+    pub fn set_backlog_len(&mut self, len: u64) {
+        self.backlog_len = len;
+    }
+
+    /// The size of the backlog.
+    pub fn backlog_len(&self) -> u64 {
+        self.backlog_len
+    }
+
+    /// Makes the next batch begin with a `SELECT`, as every stream must after a full resync.
+    pub fn forget_selected(&mut self) {
+        self.selected = None;
+    }
+
+    /// Notes that bytes which are appended verbatim select this database.
+    pub fn note_selected(&mut self, db: DbIndex) {
+        self.selected = Some(db);
+    }
+
+    /// The database a reader at the end has selected.
+    pub fn selected(&self) -> Option<DbIndex> {
+        self.selected
+    }
+
+    /// Appends effects, telling readers first which database they are for.
+    pub fn append(&mut self, batch: Batch) {
+        if !self.active {
+            return;
+        }
+        if self.selected != Some(batch.first_db) {
+            let mut select = bytes::BytesMut::with_capacity(32);
+            put_select(&mut select, batch.first_db);
+            self.push(select.freeze());
+        }
+        self.selected = Some(batch.last_db);
+        self.push(batch.bytes);
+    }
+
+    /// Appends bytes as they are: the primary's stream on a replica; PING and GETACK on a primary.
+    pub fn append_verbatim(&mut self, bytes: Bytes) {
+        if self.active {
+            self.push(bytes);
+        } else {
+            self.end = self.end.advanced(bytes.len() as u64);
+        }
+    }
+
+    fn push(&mut self, bytes: Bytes) {
+        if bytes.is_empty() {
+            return;
+        }
+        let piece = Piece { before: self.end, bytes };
+        self.end = piece.end();
+        self.pieces.push_back(piece);
+    }
+
+    /// Whether a reader that has everything up to `at` can go on from here.
+    pub fn covers(&self, at: Offset) -> bool {
+        self.active && at >= self.retained_before() && at <= self.end
+    }
+
+    /// The offset before the first byte that a newcomer may still ask for.
+    fn retained_before(&self) -> Offset {
+        Offset(self.end.0 - self.history_len())
+    }
+
+    /// `repl_backlog_first_byte_offset`.
+    pub fn first_byte_offset(&self) -> Offset {
+        self.retained_before().advanced(1)
+    }
+
+    /// Up to `bytes_max` bytes in up to `pieces_max` pieces after `at`, which the log must still hold.
+    pub fn read(&self, at: Offset, bytes_max: usize, pieces_max: usize) -> Vec<Bytes> {
+        let mut out = Vec::new();
+        let mut left = bytes_max;
+        let first = self.pieces.partition_point(|piece| piece.end() <= at);
+        for piece in self.pieces.range(first..) {
+            if left == 0 || out.len() == pieces_max {
+                break;
+            }
+            let skip = at.0.saturating_sub(piece.before.0) as usize;
+            let take = (piece.bytes.len() - skip).min(left);
+            out.push(piece.bytes.slice(skip..skip + take));
+            left -= take;
+        }
+        out
+    }
+
+    /// Lets go of what is older than the backlog's size and not needed by a cursor at `pinned`.
+    pub fn trim(&mut self, pinned: Option<Offset>) {
+        let floor = self.end.0.saturating_sub(self.backlog_len);
+        let floor = pinned.map_or(floor, |pinned| floor.min(pinned.0));
+        while let Some(front) = self.pieces.front() {
+            if front.end().0 > floor {
+                break;
+            }
+            self.pieces.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log_of(pieces: &[&'static str], backlog_len: u64) -> Log {
+        let mut log = Log::new(Offset(0), backlog_len);
+        log.activate();
+        for piece in pieces {
+            log.append_verbatim(Bytes::from_static(piece.as_bytes()));
+        }
+        log
+    }
+
+    fn text(log: &Log, at: u64, bytes_max: usize) -> String {
+        log.read(Offset(at), bytes_max, 64).iter().map(|b| String::from_utf8_lossy(b).into_owned()).collect()
+    }
+
+    #[test]
+    fn a_cursor_reads_on_from_any_byte() {
+        let log = log_of(&["hello ", "big ", "world"], 1 << 20);
+        let whole = "hello big world";
+        for at in 0..=whole.len() {
+            assert_eq!(text(&log, at as u64, usize::MAX), whole[at..]);
+        }
+        assert_eq!(text(&log, 4, 5), "o big");
+    }
+
+    #[test]
+    fn history_is_kept_for_the_backlog_and_for_cursors() {
+        let mut log = log_of(&["aaaa", "bbbb", "cccc"], 5);
+        log.trim(Some(Offset(2)));
+        assert_eq!(log.before_first(), Offset(0));
+        assert!(!log.covers(Offset(2)), "what only a cursor pins is not offered to others");
+        log.trim(None);
+        assert_eq!(log.before_first(), Offset(4));
+        assert_eq!(log.first_byte_offset(), Offset(8));
+        assert!(log.covers(Offset(7)) && log.covers(Offset(12)) && !log.covers(Offset(13)) && !log.covers(Offset(6)));
+    }
+
+    #[test]
+    fn the_first_batch_selects_its_database() {
+        let mut log = Log::new(Offset(100), 1 << 20);
+        log.activate();
+        for (first, last) in [(0, 0), (0, 2), (2, 2), (1, 1)] {
+            log.append(Batch { bytes: Bytes::from_static(b"."), first_db: DbIndex(first), last_db: DbIndex(last) });
+        }
+        let all: Vec<u8> = log.read(Offset(100), usize::MAX, 64).concat();
+        assert_eq!(all, b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n...*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n.");
+    }
+}

@@ -1,0 +1,148 @@
+//! Replication: the log, the replicas that read it, and the primary that writes it.
+//!
+//! [`Replication`] is the state of it all. It lives on core 0, the log's core, where live streams are fed from; everything
+//! slow (handshakes, snapshots) is done by the [service thread](crate::service), which hands sockets over when they are ready
+//! for the stream.
+
+mod apply;
+pub mod link;
+pub mod log;
+mod primary;
+pub mod stream;
+mod waiters;
+
+pub use waiters::Waiter;
+
+use koltso_proto::id::{Offset, ReplId, UnixMs};
+use link::Upstream;
+use log::Log;
+use std::time::Instant;
+use stream::{Replica, ReplicaState};
+
+/// Which histories this node's data belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids {
+    /// The current history.
+    pub current: ReplId,
+    /// The one before, which is the same up to `second_offset`.
+    pub previous: ReplId,
+    /// The first offset at which they differ; -1 = there is no previous one.
+    pub second_offset: i64,
+}
+
+impl Ids {
+    /// A new history.
+    pub fn new() -> Self {
+        Ids { current: random_id(), previous: ReplId::NONE, second_offset: -1 }
+    }
+
+    /// Starts a new history that continues the current one, as a promoted replica does.
+    pub fn branch(&mut self, end: Offset) {
+        self.previous = self.current;
+        self.second_offset = end.0 as i64 + 1;
+        self.current = random_id();
+    }
+
+    /// Whether a replica that asks for `offset` of `replid` is asking for our history.
+    pub fn include(&self, replid: ReplId, offset: i64) -> bool {
+        replid == self.current || (replid == self.previous && offset <= self.second_offset)
+    }
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A new replication id.
+pub fn random_id() -> ReplId {
+    ReplId::from_random(rand::random())
+}
+
+/// A snapshot that is being sent to replicas.
+pub struct Transfer {
+    /// Which snapshot.
+    pub epoch: u64,
+}
+
+/// The state of replication.
+pub struct Replication {
+    /// The log.
+    pub log: Log,
+    /// Which histories it belongs to.
+    pub ids: Ids,
+    /// Everybody who reads it, or is about to.
+    pub replicas: Vec<Replica>,
+    /// Clients that wait for acknowledgements.
+    pub waiters: Vec<Waiter>,
+    /// The snapshot under way to replicas.
+    pub transfer: Option<Transfer>,
+    /// Whether shards are being borrowed for a cut.
+    pub cutting: bool,
+    /// Numbers snapshots.
+    pub epoch: u64,
+    /// Our primary, if this node is a replica.
+    pub upstream: Option<Upstream>,
+    /// When the last PING went into the stream.
+    pub last_ping: Instant,
+    /// Whether replicas are to be asked for acknowledgements at the end of this turn.
+    pub ask_acks: bool,
+    /// Since when there has been no replica.
+    pub alone_since: Option<UnixMs>,
+    /// Whether the data was loaded from a file that says which history it belongs to.
+    pub resumed: bool,
+    next_id: u64,
+}
+
+impl Replication {
+    /// The state of a node that has just started.
+    pub fn new(backlog_len: u64) -> Self {
+        Replication {
+            log: Log::new(Offset(0), backlog_len),
+            ids: Ids::new(),
+            replicas: Vec::new(),
+            waiters: Vec::new(),
+            transfer: None,
+            cutting: false,
+            epoch: 0,
+            upstream: None,
+            last_ping: Instant::now(),
+            ask_acks: false,
+            alone_since: None,
+            resumed: false,
+            next_id: 1,
+        }
+    }
+
+    /// A replica's number, never used again.
+    pub fn next_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// The replica with this number.
+    pub fn replica(&mut self, id: u64) -> Option<&mut Replica> {
+        self.replicas.iter_mut().find(|replica| replica.id == id)
+    }
+
+    /// Replicas that receive the stream.
+    pub fn online(&self) -> impl Iterator<Item = &Replica> {
+        self.replicas.iter().filter(|replica| replica.state == ReplicaState::Online)
+    }
+
+    /// How many replicas have acknowledged everything up to `offset`.
+    pub fn acked(&self, offset: Offset) -> usize {
+        self.online().filter(|replica| replica.acked >= offset).count()
+    }
+
+    /// The earliest position that a replica still needs.
+    pub fn pinned(&self) -> Option<Offset> {
+        self.replicas.iter().filter(|r| r.state != ReplicaState::WaitBgsave).map(|replica| replica.cursor).min()
+    }
+
+    /// How many replicas acknowledged something within the last `max_lag_s` seconds.
+    pub fn good_replicas(&self, now: UnixMs, max_lag_s: u64) -> usize {
+        self.online().filter(|replica| now.0.saturating_sub(replica.acked_at.0) <= max_lag_s * 1000).count()
+    }
+}

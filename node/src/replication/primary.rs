@@ -1,0 +1,381 @@
+//! Serving replicas: partial and full resynchronisation, feeding the live streams, keeping limits.
+//!
+//! ```text
+//!  PSYNC ──► covered by the log? ──yes──► +CONTINUE, stream from its offset
+//!                 │ no
+//!                 ▼
+//!            wait for a cut ──► all shards borrowed: position X of the log, snapshot begins
+//!                                   │
+//!            service thread: +FULLRESYNC id X, RDB ──► back here: stream from X
+//! ```
+
+use super::stream::{Handoff, Parked, Replica, ReplicaState, ReplicaStream, SyncRequest};
+use super::waiters::GETACK;
+use super::{Replication, Transfer, random_id};
+use crate::connection::{Closing, Peer, Session, Token};
+use crate::core::Core;
+use crate::logging::notice;
+use crate::service::{Member, ServiceCommand, SyncJob, TransferEnd};
+use crate::shared::add;
+use crate::snapshot;
+use bytes::Bytes;
+use koltso_proto::id::{Offset, ReplId};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// Most bytes in one send to a replica.
+const SEND_LEN_MAX: usize = 512 * 1024;
+/// Most pieces in one send.
+const SEND_PIECES_MAX: usize = 256;
+const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+impl Core {
+    /// On the log's core: a connection wants to become a replica.
+    pub fn on_replica(&mut self, handoff: Handoff) {
+        let Handoff { fd, session, leftover, request } = handoff;
+        let Some(replication) = &mut self.replication else { return };
+        if replication.upstream.as_ref().is_some_and(|upstream| !upstream.is_connected()) {
+            let token = self.adopt(fd, session);
+            self.reply(token, |r| r.error("NOMASTERLINK Can't SYNC while not connected with my master"));
+            return self.feed(token, leftover);
+        }
+        let addr = session.addr.clone();
+        if let SyncRequest::Psync { replid: Some(replid), offset } = request {
+            let at = Offset((offset - 1).max(0) as u64);
+            if !session.replica.rdb_only && replication.ids.include(replid, offset) && offset >= 1 && replication.log.covers(at)
+            {
+                let len = replication.log.end().0 - at.0;
+                notice(&format!(
+                    "Partial resynchronization request from {addr} accepted. Sending {len} bytes of backlog starting from offset {offset}."
+                ));
+                add(&self.shared.counters.sync_partial_ok, 1);
+                return self.continue_replica(fd, session, leftover, at);
+            }
+            notice(&format!(
+                "Partial resynchronization not accepted for {addr}: asked for offset {offset} of {replid}, here are {}..={} of {}",
+                replication.log.first_byte_offset(),
+                replication.log.end(),
+                replication.ids.current
+            ));
+            add(&self.shared.counters.sync_partial_err, 1);
+        }
+        notice(&format!("Replica {addr} asks for synchronization"));
+        add(&self.shared.counters.sync_full, 1);
+        let mut replica = self.new_replica(&session);
+        replica.plain_sync = request == SyncRequest::Sync;
+        // Whatever came behind the request is noise of a replica that waits.
+        replica.parked = Parked::Waiting(fd, Box::new(session));
+        let delay = self.exec.config.repl_diskless_sync_delay;
+        let Some(replication) = &mut self.replication else { return };
+        replication.replicas.push(replica);
+        if delay == 0 {
+            self.begin_cut();
+        }
+    }
+
+    fn new_replica(&mut self, session: &Session) -> Replica {
+        let now = self.exec.now;
+        let id = self.replication.as_mut().map_or(0, |replication| replication.next_id());
+        let ip = session.addr.rsplit_once(':').map_or("?", |(ip, _)| ip).trim_matches(['[', ']']).to_string();
+        Replica {
+            id,
+            state: ReplicaState::WaitBgsave,
+            info: (*session.replica).clone(),
+            ip,
+            client_id: session.id,
+            cursor: Offset(0),
+            acked: Offset(0),
+            acked_at: now,
+            token: None,
+            parked: Parked::No,
+            hold_until_ack: false,
+            plain_sync: false,
+            soft_limit_since: None,
+        }
+    }
+
+    /// Gives bytes that came with a socket to its connection, and lets it receive more.
+    fn feed(&mut self, token: Token, bytes: Vec<u8>) {
+        if let Some(conn) = self.conn(token) {
+            conn.pending = bytes;
+        }
+        self.arm_recv(token);
+        self.run_pending(token);
+        self.mark_dirty(token);
+    }
+
+    fn continue_replica(&mut self, fd: OwnedFd, session: Session, leftover: Vec<u8>, at: Offset) {
+        let mut replica = self.new_replica(&session);
+        replica.state = ReplicaState::Online;
+        replica.cursor = at;
+        let id = replica.id;
+        let psync2 = session.replica.psync2;
+        let token = self.adopt(fd, session);
+        replica.token = Some(token);
+        let Some(replication) = &mut self.replication else { return };
+        let current = replication.ids.current;
+        replication.replicas.push(replica);
+        replication.alone_since = None;
+        let conn = &mut self.conns[token.index as usize];
+        conn.peer = Peer::Replica(Box::new(ReplicaStream { id }));
+        let line = if psync2 { format!("+CONTINUE {current}\r\n") } else { "+CONTINUE\r\n".to_string() };
+        conn.output.reply.raw(line.as_bytes());
+        self.feed(token, leftover);
+    }
+
+    /// Takes a cut for the replicas that wait, unless a snapshot is under way: then they wait for its end.
+    pub fn begin_cut(&mut self) {
+        let Some(replication) = &mut self.replication else { return };
+        let waiting = replication.replicas.iter().any(|replica| replica.state == ReplicaState::WaitBgsave);
+        if !waiting
+            || replication.cutting
+            || replication.transfer.is_some()
+            || self.shared.snapshot_running.load(std::sync::atomic::Ordering::Acquire)
+        {
+            return;
+        }
+        replication.cutting = true;
+        self.with_all_shards(Box::new(Core::cut_for_replicas));
+    }
+
+    /// The cut: every shard is here, so the log's end and the data are the same moment.
+    fn cut_for_replicas(&mut self) {
+        self.flush_effects();
+        let Some(replication) = &mut self.replication else { return };
+        replication.cutting = false;
+        let is_replica = replication.upstream.is_some();
+        if !replication.log.is_active() {
+            // Until now nothing was counted, so our offsets name nothing that anybody could have.
+            if !is_replica {
+                replication.ids.current = random_id();
+                replication.ids.previous = ReplId::NONE;
+                replication.ids.second_offset = -1;
+            }
+            replication.log.activate();
+        }
+        let stream_db = if is_replica { replication.log.selected() } else { None };
+        if !is_replica {
+            replication.log.forget_selected();
+        }
+        replication.epoch += 1;
+        replication.alone_since = None;
+        let epoch = replication.epoch;
+        let offset = replication.log.end();
+        let members = replication.begin_transfer(epoch, offset);
+        notice(&format!(
+            "Starting snapshot {epoch} at offset {offset} for SYNC with target: replicas sockets ({} of them)",
+            members.len()
+        ));
+        let replid = replication.ids.current;
+        for shard in self.exec.shards.iter_mut().flatten() {
+            shard.logged = !is_replica;
+        }
+        let version = snapshot::version_for(members.iter().map(|member| &member.info));
+        let (chunks, credits) = self.begin_snapshot(version, false);
+        let job = SyncJob { epoch, replid, offset, stream_db, version, members, chunks, credits };
+        self.service.send(ServiceCommand::Sync(job));
+    }
+
+    /// The service thread has sent the snapshot, or given up on some of its readers.
+    pub fn on_transfer_end(&mut self, end: TransferEnd) {
+        self.shared.snapshot_running.store(false, std::sync::atomic::Ordering::Release);
+        if let Some(replication) = &mut self.replication {
+            replication.transfer = None;
+        }
+        for (id, outcome) in end.members {
+            match outcome {
+                Ok((fd, eof)) => self.replica_has_snapshot(id, fd, eof),
+                Err(why) => {
+                    notice(&format!("Connection with replica lost during the transfer: {why}"));
+                    self.forget_replica(id);
+                }
+            }
+        }
+        self.begin_cut();
+    }
+
+    fn replica_has_snapshot(&mut self, id: u64, fd: OwnedFd, eof: bool) {
+        let now = self.exec.now;
+        let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) else { return };
+        let Parked::Away(session) = std::mem::take(&mut replica.parked) else { return };
+        if replica.info.rdb_only {
+            notice(&format!("Replica {} has what it asked for (rdb-only)", session.addr));
+            drop(fd);
+            return self.forget_replica(id);
+        }
+        replica.acked_at = now;
+        replica.hold_until_ack = eof;
+        if !eof {
+            replica.state = ReplicaState::Online;
+        }
+        let token = self.adopt(fd, *session);
+        if let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) {
+            replica.token = Some(token);
+        }
+        self.conns[token.index as usize].peer = Peer::Replica(Box::new(ReplicaStream { id }));
+        self.arm_recv(token);
+    }
+
+    /// Forgets a replica that has no connection any more.
+    pub fn forget_replica(&mut self, id: u64) {
+        let now = self.exec.now;
+        if let Some(replication) = &mut self.replication {
+            replication.replicas.retain(|replica| replica.id != id);
+            if replication.replicas.is_empty() {
+                replication.alone_since = Some(now);
+            }
+        }
+    }
+
+    /// A replica says how far it has come.
+    pub fn on_ack(&mut self, token: Token, offset: Offset) {
+        let now = self.exec.now;
+        let Some(Peer::Replica(stream)) = self.conn(token).map(|conn| &conn.peer) else { return };
+        let id = stream.id;
+        let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) else { return };
+        replica.acked = replica.acked.max(offset);
+        replica.acked_at = now;
+        if replica.state == ReplicaState::SendBulk {
+            replica.state = ReplicaState::Online;
+            replica.hold_until_ack = false;
+            notice(&format!("Synchronization with replica {}:{} succeeded", replica.shown_ip(), replica.port()));
+        }
+        self.look_at_waiters();
+    }
+
+    /// Puts what replicas lack under way, one send each.
+    pub fn flush_streams(&mut self) {
+        let Some(replication) = &mut self.replication else { return };
+        if replication.ask_acks {
+            replication.ask_acks = false;
+            if replication.upstream.is_none() {
+                replication.log.append_verbatim(Bytes::from_static(GETACK));
+            }
+        }
+        if replication.replicas.is_empty() {
+            replication.log.trim(None);
+            return;
+        }
+        let mut sends: Vec<(Token, Vec<Bytes>)> = Vec::new();
+        for replica in &replication.replicas {
+            let Some(token) = replica.token.filter(|_| !replica.hold_until_ack) else { continue };
+            let Some(conn) = self.conns.get(token.index as usize) else { continue };
+            let ready = conn.closing == Closing::No && !conn.output.is_sending() && conn.output.reply.buf.is_empty();
+            if ready && replica.cursor < replication.log.end() {
+                sends.push((token, replication.log.read(replica.cursor, SEND_LEN_MAX, SEND_PIECES_MAX)));
+            }
+        }
+        for (token, pieces) in sends {
+            self.send_pieces(token, pieces);
+        }
+        let Some(replication) = &mut self.replication else { return };
+        let pinned = replication.pinned();
+        replication.log.trim(pinned);
+    }
+
+    /// Bytes of the log have left towards a replica.
+    pub fn on_stream_sent(&mut self, token: Token, sent: usize) {
+        let Some(Peer::Replica(stream)) = self.conn(token).map(|conn| &conn.peer) else { return };
+        let id = stream.id;
+        if let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) {
+            replica.cursor = replica.cursor.advanced(sent as u64);
+        }
+    }
+
+    /// What is due by time: PINGs, replicas that are silent or too far behind, a backlog that nobody needs.
+    pub fn replication_cron(&mut self) {
+        let now = self.exec.now;
+        let config = self.exec.config.clone();
+        let Some(replication) = &mut self.replication else { return };
+        let is_replica = replication.upstream.is_some();
+        let ping_period = Duration::from_secs(config.repl_ping_replica_period.max(1));
+        if !is_replica && replication.log.is_active() && replication.last_ping.elapsed() >= ping_period {
+            replication.last_ping = Instant::now();
+            if !replication.replicas.is_empty() {
+                replication.log.append_verbatim(Bytes::from_static(PING));
+            }
+        }
+        if let Some(since) = replication.alone_since {
+            let ttl = config.repl_backlog_ttl;
+            if ttl > 0 && !is_replica && replication.log.is_active() && now.0.saturating_sub(since.0) > ttl * 1000 {
+                notice("Replication backlog freed after no replica was connected for the time set by repl-backlog-ttl");
+                self.free_backlog();
+            }
+        }
+        self.drop_bad_replicas(config.repl_timeout);
+        self.look_at_waiters();
+        self.judge_replicas();
+        self.begin_cut();
+    }
+
+    /// Frees the backlog: from now on nothing is counted, so the history gets a new name.
+    fn free_backlog(&mut self) {
+        self.with_all_shards(Box::new(|core| {
+            core.flush_effects();
+            for shard in core.exec.shards.iter_mut().flatten() {
+                shard.logged = false;
+            }
+            if let Some(replication) = &mut core.replication {
+                if replication.replicas.is_empty() {
+                    replication.log.deactivate();
+                    replication.ids = super::Ids::new();
+                    replication.alone_since = None;
+                } else {
+                    for shard in core.exec.shards.iter_mut().flatten() {
+                        shard.logged = true;
+                    }
+                }
+            }
+        }));
+    }
+
+    fn drop_bad_replicas(&mut self, timeout_s: u64) {
+        let now = self.exec.now;
+        let limit = self.exec.config.client_output_buffer_limit.replica;
+        let Some(replication) = &mut self.replication else { return };
+        let end = replication.log.end();
+        let backlog = replication.log.backlog_len();
+        let mut bad = Vec::new();
+        for replica in &mut replication.replicas {
+            if replica.state == ReplicaState::WaitBgsave {
+                continue;
+            }
+            let lag = end.0.saturating_sub(replica.cursor.0);
+            let over_hard = limit.hard > 0 && lag > limit.hard.max(backlog);
+            let over_soft = limit.soft > 0 && lag > limit.soft.max(backlog);
+            replica.soft_limit_since = if over_soft { replica.soft_limit_since.or(Some(now)) } else { None };
+            let soft_for = replica.soft_limit_since.map_or(0, |since| now.0.saturating_sub(since.0));
+            let silent = replica.token.is_some() && now.0.saturating_sub(replica.acked_at.0) > timeout_s * 1000;
+            if over_hard || (over_soft && soft_for > limit.soft_seconds * 1000) {
+                bad.push((replica.id, replica.token, "it is behind by more than client-output-buffer-limit allows"));
+                add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
+            } else if silent {
+                bad.push((replica.id, replica.token, "it has been silent for longer than repl-timeout"));
+            }
+        }
+        for (id, token, why) in bad {
+            notice(&format!("Disconnecting replica {id}: {why}"));
+            match token {
+                Some(token) => self.close(token),
+                None => self.forget_replica(id),
+            }
+        }
+    }
+}
+
+impl Replication {
+    /// Everybody who waits joins the transfer that begins at `offset`.
+    fn begin_transfer(&mut self, epoch: u64, offset: Offset) -> Vec<Member> {
+        self.transfer = Some(Transfer { epoch });
+        let mut members = Vec::new();
+        for replica in self.replicas.iter_mut().filter(|replica| replica.state == ReplicaState::WaitBgsave) {
+            if let Parked::Waiting(fd, session) = std::mem::take(&mut replica.parked) {
+                replica.state = ReplicaState::SendBulk;
+                replica.cursor = offset;
+                replica.parked = Parked::Away(session);
+                members.push(Member { id: replica.id, fd, info: replica.info.clone(), plain_sync: replica.plain_sync });
+            }
+        }
+        members
+    }
+}

@@ -1,0 +1,134 @@
+//! A replica of this node: what it has said of itself, how far it has come, and how it moves between cores.
+
+use crate::connection::Session;
+use crate::connection::Token;
+use koltso_proto::id::{Offset, ReplId, UnixMs};
+use std::os::fd::OwnedFd;
+
+/// What a replica has said of itself with `REPLCONF`.
+#[derive(Clone, Debug, Default)]
+pub struct ReplicaInfo {
+    /// `listening-port`; 0 = not said.
+    pub port: u16,
+    /// `ip-address`; empty = the peer's address.
+    pub ip: String,
+    /// `capa eof`: it can read an RDB whose length is not known beforehand.
+    pub eof: bool,
+    /// `capa psync2`: it can follow a change of the replication id.
+    pub psync2: bool,
+    /// `capa rdb-channel-repl`: it is a Redis 8 or later.
+    pub rdb_channel: bool,
+    /// `rdb-only 1`: it wants the data and will never want the stream.
+    pub rdb_only: bool,
+    /// `version`: it is a Valkey, and this is its version.
+    pub version: Option<(u32, u32, u32)>,
+}
+
+/// The stream's side of a connection to a replica.
+pub struct ReplicaStream {
+    /// The replica's number in the registry of [`Replication`](super::Replication).
+    pub id: u64,
+}
+
+/// What a would-be replica asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncRequest {
+    /// `SYNC`: the old form; a full copy whose length is known.
+    Sync,
+    /// `PSYNC replid offset`: to go on at `offset` of that history.
+    Psync {
+        /// The history; `None` = `?`, none in particular.
+        replid: Option<ReplId>,
+        /// The first byte that it lacks.
+        offset: i64,
+    },
+}
+
+/// A connection on its way to the log's core, to become a replica.
+pub struct Handoff {
+    /// The socket.
+    pub fd: OwnedFd,
+    /// Who it is.
+    pub session: Session,
+    /// Bytes received behind the request.
+    pub leftover: Vec<u8>,
+    /// The request.
+    pub request: SyncRequest,
+}
+
+/// How far a replica has come, with INFO's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplicaState {
+    /// It waits for a snapshot's cut.
+    WaitBgsave,
+    /// The snapshot is on its way.
+    SendBulk,
+    /// It receives the stream.
+    Online,
+}
+
+impl ReplicaState {
+    /// INFO's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReplicaState::WaitBgsave => "wait_bgsave",
+            ReplicaState::SendBulk => "send_bulk",
+            ReplicaState::Online => "online",
+        }
+    }
+}
+
+/// A replica in the registry.
+pub struct Replica {
+    /// Its number.
+    pub id: u64,
+    /// How far it has come.
+    pub state: ReplicaState,
+    /// What it has said of itself.
+    pub info: ReplicaInfo,
+    /// Its address.
+    pub ip: String,
+    /// The client id of its connection.
+    pub client_id: u64,
+    /// Everything up to here has been sent.
+    pub cursor: Offset,
+    /// Everything up to here it has.
+    pub acked: Offset,
+    /// When it last said so.
+    pub acked_at: UnixMs,
+    /// Its connection on the log's core, while it has one.
+    pub token: Option<Token>,
+    /// Its socket and session, while it waits for a cut; the session alone during a transfer.
+    pub parked: Parked,
+    /// After an `$EOF` transfer nothing is sent before the first acknowledgement: a replica that loads from disk recognises
+    /// the end of the transfer only as the last bytes received.
+    pub hold_until_ack: bool,
+    /// Whether it sent `SYNC`, and wants `$<len>`.
+    pub plain_sync: bool,
+    /// Since when it has been above the soft limit of its output buffer.
+    pub soft_limit_since: Option<UnixMs>,
+}
+
+/// Where the socket of a replica is that has no connection on the log's core.
+#[derive(Default)]
+pub enum Parked {
+    /// Nowhere: it has a connection.
+    #[default]
+    No,
+    /// Here, waiting for a cut.
+    Waiting(OwnedFd, Box<Session>),
+    /// With the service thread, which sends the snapshot.
+    Away(Box<Session>),
+}
+
+impl Replica {
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.info.port
+    }
+
+    /// The address that INFO shows.
+    pub fn shown_ip(&self) -> &str {
+        if self.info.ip.is_empty() { &self.ip } else { &self.info.ip }
+    }
+}

@@ -1,0 +1,74 @@
+//! MONITOR: every command that any client sends, as a line to those who asked for it.
+
+use crate::connection::{OwnedRequest, Token};
+use crate::core::Core;
+use crate::dispatch::registry::ServerHandler;
+use crate::shared::Gate;
+use koltso_proto::resp::Reply;
+use std::sync::atomic::Ordering;
+
+pub const HANDLERS: &[(&str, ServerHandler)] = &[("monitor", monitor)];
+
+fn monitor(core: &mut Core, token: Token, _: &OwnedRequest) {
+    let Some(conn) = core.conn(token) else { return };
+    if !conn.session.monitor {
+        conn.session.monitor = true;
+        core.monitors.push(token);
+        core.shared.monitors.fetch_add(1, Ordering::AcqRel);
+        core.shared.set_gate(Gate::Monitor, true);
+    }
+    core.reply(token, Reply::ok);
+}
+
+impl Core {
+    /// A client that watches all commands does so no longer.
+    pub(crate) fn stop_monitoring(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        if !std::mem::take(&mut conn.session.monitor) {
+            return;
+        }
+        self.monitors.retain(|&other| other != token);
+        if self.shared.monitors.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.set_gate(Gate::Monitor, false);
+        }
+    }
+
+    /// Shows a command to everybody who watches.
+    pub(crate) fn tell_monitors(&mut self, token: Token, request: &OwnedRequest) {
+        let Some(conn) = self.conn(token) else { return };
+        let now = crate::shared::now_us();
+        let mut line =
+            format!("+{}.{:06} [{} {}]", now / 1_000_000, now % 1_000_000, conn.session.db.0, conn.session.addr).into_bytes();
+        for arg in request.args().from(0) {
+            line.push(b' ');
+            put_quoted(&mut line, arg);
+        }
+        line.extend_from_slice(b"\r\n");
+        self.on_every_core(move |core| {
+            for token in core.monitors.clone() {
+                if let Some(conn) = core.conn(token) {
+                    conn.output.reply.raw(&line);
+                }
+                core.mark_dirty(token);
+            }
+        });
+    }
+}
+
+/// Appends bytes as a quoted string that `redis-cli` and configuration files understand.
+pub fn put_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    for &byte in bytes {
+        match byte {
+            b'\\' | b'"' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            7 => out.extend_from_slice(b"\\a"),
+            8 => out.extend_from_slice(b"\\b"),
+            b' '..=b'~' => out.push(byte),
+            other => out.extend_from_slice(format!("\\x{other:02x}").as_bytes()),
+        }
+    }
+    out.push(b'"');
+}

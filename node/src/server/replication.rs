@@ -1,0 +1,225 @@
+//! REPLICAOF, REPLCONF, PSYNC, SYNC, ROLE, WAIT.
+
+use crate::connection::{OwnedRequest, Peer, Stall, Token};
+use crate::core::Core;
+use crate::dispatch::registry::ServerHandler;
+use crate::replication::Waiter;
+use crate::replication::stream::{ReplicaState, SyncRequest};
+use koltso_proto::id::{Offset, ReplId, UnixMs};
+use koltso_proto::number::parse_i64;
+use koltso_proto::resp::{Args, Reply};
+use std::sync::atomic::Ordering;
+
+pub const HANDLERS: &[(&str, ServerHandler)] = &[
+    ("replicaof", replicaof),
+    ("slaveof", replicaof),
+    ("replconf", replconf),
+    ("psync", psync),
+    ("sync", sync),
+    ("role", role),
+    ("wait", wait),
+];
+
+fn replicaof(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let args = request.args();
+    if args.is(1, "NO") && args.is(2, "ONE") {
+        return core.answer_on_log_core(token, |core| {
+            core.promote();
+            ok_bytes()
+        });
+    }
+    let host = String::from_utf8_lossy(args.get(1)).into_owned();
+    let Some(port) = parse_i64(args.get(2)) else {
+        return core.refuse(token, "ERR value is not an integer or out of range");
+    };
+    let Some(port) = u16::try_from(port).ok() else {
+        return core.refuse(token, "ERR Invalid master port");
+    };
+    core.answer_on_log_core(token, move |core| {
+        let same =
+            core.replication.as_ref().and_then(|r| r.upstream.as_ref()).is_some_and(|up| up.host == host && up.port == port);
+        if same {
+            return b"+OK Already connected to specified master\r\n".to_vec();
+        }
+        core.follow(host, port);
+        ok_bytes()
+    });
+}
+
+fn ok_bytes() -> Vec<u8> {
+    b"+OK\r\n".to_vec()
+}
+
+impl Core {
+    /// Asks the log's core for a reply, in its place; the connection waits for it.
+    pub(crate) fn answer_on_log_core(&mut self, token: Token, work: impl FnOnce(&mut Core) -> Vec<u8> + Send + 'static) {
+        if self.exec.id == 0 {
+            let bytes = work(self);
+            return self.reply(token, |reply| reply.raw(&bytes));
+        }
+        let Some(conn) = self.conn(token) else { return };
+        let seq = conn.await_reply();
+        conn.stall = Stall::Blocked;
+        let from = self.exec.id;
+        self.on_log_core(move |log_core| {
+            let bytes = work(log_core);
+            let deliver = move |core: &mut Core| {
+                if let Some(conn) = core.conn(token) {
+                    conn.fulfil(seq, &bytes);
+                }
+                core.mark_dirty(token);
+                core.unstall(token, Stall::Blocked);
+            };
+            log_core.send(from, crate::core::Message::Run(Box::new(deliver)));
+        });
+    }
+}
+
+fn replconf(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let args = request.args();
+    if args.len().is_multiple_of(2) {
+        return core.refuse(token, "ERR syntax error");
+    }
+    let mut at = 1;
+    while at + 1 < args.len() {
+        let value = args.get(at + 1);
+        if args.is(at, "ACK") {
+            // Never answered.
+            if let Some(offset) = parse_i64(value).and_then(|n| u64::try_from(n).ok()) {
+                core.on_ack(token, Offset(offset));
+            }
+            return;
+        }
+        if args.is(at, "GETACK") {
+            return;
+        }
+        if let Err(error) = set_option(core, token, args, at) {
+            return core.refuse(token, &error);
+        }
+        at += 2;
+    }
+    core.reply(token, Reply::ok);
+}
+
+fn set_option(core: &mut Core, token: Token, args: Args<'_>, at: usize) -> Result<(), String> {
+    let value = args.get(at + 1);
+    let Some(conn) = core.conn(token) else { return Ok(()) };
+    let info = &mut conn.session.replica;
+    if args.is(at, "LISTENING-PORT") {
+        let port = parse_i64(value).ok_or("ERR value is not an integer or out of range")?;
+        info.port = u16::try_from(port).map_err(|_| "ERR value is not an integer or out of range")?;
+    } else if args.is(at, "IP-ADDRESS") {
+        info.ip = String::from_utf8_lossy(&value[..value.len().min(255)]).into_owned();
+    } else if args.is(at, "CAPA") {
+        match value.to_ascii_lowercase().as_slice() {
+            b"eof" => info.eof = true,
+            b"psync2" => info.psync2 = true,
+            b"rdb-channel-repl" => info.rdb_channel = true,
+            // Whatever else a replica can do is its own affair.
+            _ => {}
+        }
+    } else if args.is(at, "RDB-ONLY") {
+        info.rdb_only = parse_i64(value).ok_or("ERR value is not an integer or out of range")? != 0;
+    } else if args.is(at, "RDB-FILTER-ONLY") {
+        if !value.is_empty() && !value.eq_ignore_ascii_case(b"functions") {
+            return Err("ERR Unsupported rdb-filter-only option".to_string());
+        }
+    } else if args.is(at, "VERSION") {
+        let text = String::from_utf8_lossy(value).into_owned();
+        let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0);
+        info.version = Some((next(), next(), next()));
+    } else {
+        let option = String::from_utf8_lossy(args.get(at)).into_owned();
+        return Err(format!("ERR Unrecognized REPLCONF option: {option}"));
+    }
+    Ok(())
+}
+
+fn psync(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let args = request.args();
+    let Some(offset) = parse_i64(args.get(2)) else {
+        return core.refuse(token, "ERR value is not an integer or out of range");
+    };
+    core.leave_for_stream(token, SyncRequest::Psync { replid: ReplId::parse(args.get(1)), offset });
+}
+
+fn sync(core: &mut Core, token: Token, _: &OwnedRequest) {
+    core.leave_for_stream(token, SyncRequest::Sync);
+}
+
+fn wait(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let args = request.args();
+    let Some(replicas) = parse_i64(args.get(1)) else {
+        return core.refuse(token, "ERR value is not an integer or out of range");
+    };
+    let timeout = match parse_i64(args.get(2)) {
+        Some(timeout) if timeout >= 0 => timeout as u64,
+        Some(_) => return core.refuse(token, "ERR timeout is negative"),
+        None => return core.refuse(token, "ERR timeout is not an integer or out of range"),
+    };
+    if core.exec.gates_say_replica() {
+        return core.refuse(
+            token,
+            "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be \
+             writable (which is not the default) writes to replicas are just local and are not propagated.",
+        );
+    }
+    let deadline = (timeout > 0).then(|| UnixMs(core.exec.now.0.saturating_add(timeout)));
+    let Some(conn) = core.conn(token) else { return };
+    let wrote = conn.session.wrote;
+    // In a transaction nothing waits: the answer is what is known now.
+    let deadline = if conn.session.in_exec { Some(UnixMs(0)) } else { deadline };
+    conn.stall = Stall::Blocked;
+    core.shared.blocked_clients.fetch_add(1, Ordering::Relaxed);
+    let replicas = replicas.max(0) as usize;
+    let waiter = Waiter { core: core.exec.id, token, offset: Offset(0), replicas, deadline };
+    // What this client wrote stands in the log before the question arrives there: requests of its that hop are answered
+    // first, because its order of replies waits for them.
+    core.flush_outbox();
+    core.on_log_core(move |core| core.add_waiter(waiter, wrote));
+}
+
+fn role(core: &mut Core, token: Token, _: &OwnedRequest) {
+    core.answer_on_log_core(token, |core| {
+        let mut reply = Reply::new(false);
+        let Some(replication) = &core.replication else { return reply.buf };
+        let end = replication.log.end().0 as i64;
+        match &replication.upstream {
+            Some(up) => {
+                reply.array(5);
+                reply.bulk(b"slave");
+                reply.bulk(up.host.as_bytes());
+                reply.int(i64::from(up.port));
+                reply.bulk(up.state.name().as_bytes());
+                reply.int(if up.is_connected() { core.applied_offset().0 as i64 } else { -1 });
+            }
+            None => {
+                reply.array(3);
+                reply.bulk(b"master");
+                reply.int(end);
+                let online: Vec<_> = replication.replicas.iter().filter(|r| r.state == ReplicaState::Online).collect();
+                reply.array(online.len());
+                for replica in online {
+                    reply.array(3);
+                    reply.bulk(replica.shown_ip().as_bytes());
+                    reply.bulk_int(i64::from(replica.port()));
+                    reply.bulk_int(replica.acked.0 as i64);
+                }
+            }
+        }
+        reply.buf
+    });
+}
+
+impl Core {
+    /// How far the stream of our primary has been applied; the end of the log, if there is none.
+    pub fn applied_offset(&self) -> Offset {
+        let Some(replication) = &self.replication else { return Offset(0) };
+        let token = replication.upstream.as_ref().and_then(|up| up.token);
+        match token.and_then(|token| self.conns.get(token.index as usize)).map(|conn| &conn.peer) {
+            Some(Peer::Primary(stream)) => stream.applied,
+            _ => replication.log.end(),
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Linking to a primary: the handshake, and the snapshot if one is needed.
+//!
+//! Everything the primary says is checked as if it were hostile; what it says wrongly ends the attempt with a clear line in
+//! the log, and the data that is served stays as it is.
+
+use super::Surroundings;
+use super::load::Reader;
+use crate::core::Core;
+use crate::logging::notice;
+use crate::replication::link::{LinkState, Linked, Progress};
+use crate::shared::now_ms;
+use koltso_proto::id::{DbIndex, Offset, ReplId};
+use koltso_proto::number::parse_i64;
+use koltso_proto::resp::put_command;
+use std::net::ToSocketAddrs;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio_uring::net::TcpStream;
+
+/// The longest line a primary may answer with, in bytes.
+const LINE_LEN_MAX: usize = 16 * 1024;
+/// Read from the socket at a time, in bytes.
+const READ_LEN: usize = 256 * 1024;
+
+/// A primary to be linked to.
+pub struct LinkJob {
+    /// Which attempt this is.
+    pub generation: u64,
+    /// Its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What to ask for: to go on at this offset of this history.
+    pub ask: Option<(ReplId, Offset)>,
+    /// Where to report the progress of a snapshot.
+    pub progress: Arc<Progress>,
+}
+
+/// Links to a primary and reports to the log's core.
+pub async fn run(job: LinkJob, surroundings: Surroundings) {
+    let generation = job.generation;
+    match link(&job, &surroundings).await {
+        Ok(()) => {}
+        Err(Failure::Link(why)) => surroundings.on_log_core(move |core| core.on_link_failed(generation, &why)),
+        Err(Failure::Load(why)) => surroundings.on_log_core(move |core| core.on_link_load_failed(generation, &why)),
+    }
+}
+
+enum Failure {
+    /// Before any data was staged.
+    Link(String),
+    /// While data was being staged.
+    Load(String),
+}
+
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Failure::Link(why)
+    }
+}
+
+async fn link(job: &LinkJob, surroundings: &Surroundings) -> Result<(), Failure> {
+    let config = surroundings.shared.config();
+    let mut peer = Peer::connect(job, Duration::from_secs(config.repl_timeout.max(1))).await?;
+    let generation = job.generation;
+    surroundings.on_log_core(move |core| core.on_link_state(generation, LinkState::Handshake));
+    shake_hands(&mut peer, &config).await?;
+    let (replid, offset) = match job.ask {
+        Some((replid, next)) => (replid.to_string(), next.to_string()),
+        None => ("?".to_string(), "-1".to_string()),
+    };
+    if let Some((replid, next)) = job.ask {
+        notice(&format!("Trying a partial resynchronization (request {replid}:{next})."));
+    }
+    let answer = peer.ask(&["PSYNC", &replid, &offset]).await?;
+    if let Some(rest) = answer.strip_prefix("+CONTINUE") {
+        let Some((current, next)) = job.ask else {
+            return Err("it continues a history that was not asked for".to_string().into());
+        };
+        let replid = match rest.trim() {
+            "" => current,
+            id => ReplId::parse(id.as_bytes()).ok_or_else(|| format!("it answers PSYNC with the replication id '{id}'"))?,
+        };
+        let linked = peer.linked(replid, Offset(next.0 - 1), None);
+        surroundings.on_log_core(move |core| core.on_link_continues(generation, linked));
+        return Ok(());
+    }
+    if let Some(rest) = answer.strip_prefix("+FULLRESYNC ") {
+        let (replid, offset) = full_resync(rest)?;
+        notice(&format!("Full resync from master: {replid}:{offset}"));
+        return read_snapshot(job, surroundings, peer, replid, offset).await;
+    }
+    if answer.starts_with("-NOMASTERLINK") || answer.starts_with("-LOADING") {
+        return Err(format!("it cannot serve a replica at the moment: {answer}").into());
+    }
+    if answer.starts_with('-') {
+        return Err(format!("it does not know PSYNC, or refuses it: {answer}").into());
+    }
+    Err(format!("it answers PSYNC with {answer:?}").into())
+}
+
+/// Reads `<replid> <offset>` of a `+FULLRESYNC`.
+///
+/// # Errors
+/// When it is something else; the text says what it was.
+pub fn full_resync(rest: &str) -> Result<(ReplId, Offset), String> {
+    let malformed = || format!("it answers PSYNC with a malformed +FULLRESYNC {rest:?}");
+    let (id, offset) = rest.split_once(' ').ok_or_else(malformed)?;
+    let id = ReplId::parse(id.as_bytes()).ok_or_else(malformed)?;
+    let offset = parse_i64(offset.trim().as_bytes()).and_then(|n| u64::try_from(n).ok()).ok_or_else(malformed)?;
+    Ok((id, Offset(offset)))
+}
+
+/// How a snapshot is framed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// `$<len>`.
+    Length(u64),
+    /// `$EOF:<mark>`.
+    Mark([u8; 40]),
+}
+
+/// Reads the line before a snapshot.
+///
+/// # Errors
+/// When it is something else; the text says what it was.
+pub fn framing(line: &str) -> Result<Framing, String> {
+    let malformed = || format!("it announces its snapshot with {line:?}");
+    let rest = line.strip_prefix('$').ok_or_else(malformed)?;
+    if let Some(mark) = rest.strip_prefix("EOF:") {
+        return mark.as_bytes().try_into().map(Framing::Mark).map_err(|_| malformed());
+    }
+    let len = parse_i64(rest.as_bytes()).and_then(|n| u64::try_from(n).ok()).ok_or_else(malformed)?;
+    Ok(Framing::Length(len))
+}
+
+async fn shake_hands(peer: &mut Peer, config: &crate::config::Config) -> Result<(), String> {
+    let pong = peer.ask(&["PING"]).await?;
+    let polite = ["+", "-NOAUTH", "-NOPERM", "-ERR operation not permitted"];
+    if !polite.iter().any(|start| pong.starts_with(start)) {
+        return Err(format!("it answers PING with {pong:?}"));
+    }
+    if !config.masterauth.is_empty() {
+        let mut auth = vec![&b"AUTH"[..], config.masteruser.as_bytes(), config.masterauth.as_bytes()];
+        auth.retain(|part| !part.is_empty());
+        let answer = peer.ask(&auth).await?;
+        if answer.starts_with('-') {
+            return Err(format!("Unable to AUTH to MASTER: {answer}"));
+        }
+    }
+    let port = if config.replica_announce_port != 0 { config.replica_announce_port } else { config.port };
+    // Servers that do not know an option of REPLCONF may refuse it; none of them is essential.
+    peer.ask(&["REPLCONF", "listening-port", &port.to_string()]).await?;
+    if !config.replica_announce_ip.is_empty() {
+        peer.ask(&[&b"REPLCONF"[..], b"ip-address", config.replica_announce_ip.as_bytes()]).await?;
+    }
+    peer.ask(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
+    Ok(())
+}
+
+async fn read_snapshot(
+    job: &LinkJob,
+    surroundings: &Surroundings,
+    mut peer: Peer,
+    replid: ReplId,
+    offset: Offset,
+) -> Result<(), Failure> {
+    let generation = job.generation;
+    let framing = framing(&peer.line().await?)?;
+    let (proceed, go) = tokio::sync::oneshot::channel();
+    surroundings.on_log_core(move |core| core.on_link_loading(generation, proceed));
+    go.await.map_err(|_| "given up for another primary".to_string())?;
+    let started = Instant::now();
+    let progress = &job.progress;
+    progress.read.store(0, Ordering::Relaxed);
+    progress.total.store(if let Framing::Length(len) = framing { len } else { 0 }, Ordering::Relaxed);
+    let mut reader = Reader::new(surroundings, false, true);
+    let len = peer.read_rdb(&mut reader, &framing, progress).await.map_err(Failure::Load)?;
+    let stream_db = reader.stream_db();
+    let loaded = reader.finish().await.map_err(Failure::Load)?;
+    notice(&format!(
+        "MASTER <-> REPLICA sync: {} keys, {len} bytes received and loaded in {:.3} seconds",
+        loaded.keys,
+        started.elapsed().as_secs_f64()
+    ));
+    let linked = peer.linked(replid, offset, Some(stream_db));
+    surroundings.on_log_core(move |core: &mut Core| core.on_link_loaded(generation, linked));
+    Ok(())
+}
+
+/// The primary's end.
+struct Peer {
+    /// Kept aside; the stream works on a duplicate.
+    fd: OwnedFd,
+    stream: TcpStream,
+    received: Vec<u8>,
+    at: usize,
+    timeout: Duration,
+    last_newline: Instant,
+}
+
+impl Peer {
+    async fn connect(job: &LinkJob, timeout: Duration) -> Result<Self, String> {
+        let target = (job.host.as_str(), job.port);
+        let addresses = target.to_socket_addrs().map_err(|error| format!("cannot find {}: {error}", job.host))?;
+        let mut last = format!("{} has no address", job.host);
+        for address in addresses {
+            match tokio::time::timeout(timeout, tokio::net::TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    let stream = stream.into_std().map_err(|error| error.to_string())?;
+                    stream.set_nonblocking(false).map_err(|error| error.to_string())?;
+                    let fd = OwnedFd::from(stream.try_clone().map_err(|error| error.to_string())?);
+                    let stream = TcpStream::from_std(stream);
+                    let last_newline = Instant::now();
+                    return Ok(Peer { fd, stream, received: Vec::new(), at: 0, timeout, last_newline });
+                }
+                Ok(Err(error)) => last = error.to_string(),
+                Err(_) => last = "no answer to the attempt to connect".to_string(),
+            }
+        }
+        Err(last)
+    }
+
+    /// Receives more bytes.
+    async fn receive(&mut self) -> Result<(), String> {
+        if self.at > 0 {
+            self.received.drain(..self.at);
+            self.at = 0;
+        }
+        let read = self.stream.read(Vec::with_capacity(READ_LEN));
+        match tokio::time::timeout(self.timeout, read).await {
+            Ok((Ok(0), _)) => Err("it closed the connection".to_string()),
+            Ok((Ok(n), buf)) => {
+                self.received.extend_from_slice(&buf[..n]);
+                Ok(())
+            }
+            Ok((Err(error), _)) => Err(error.to_string()),
+            Err(_) => Err("it has been silent for longer than repl-timeout".to_string()),
+        }
+    }
+
+    async fn send(&mut self, bytes: Vec<u8>) -> Result<(), String> {
+        match tokio::time::timeout(self.timeout, self.stream.write_all(bytes)).await {
+            Ok((result, _)) => result.map_err(|error| error.to_string()),
+            Err(_) => Err("it has not read anything for longer than repl-timeout".to_string()),
+        }
+    }
+
+    /// The next line that is not empty: a primary that is busy sends empty ones to keep the link alive.
+    async fn line(&mut self) -> Result<String, String> {
+        loop {
+            match memchr::memchr(b'\n', &self.received[self.at..]) {
+                Some(len) => {
+                    let line = self.received[self.at..self.at + len].to_vec();
+                    self.at += len + 1;
+                    let line = line.strip_suffix(b"\r").unwrap_or(&line);
+                    if !line.is_empty() {
+                        return Ok(String::from_utf8_lossy(line).into_owned());
+                    }
+                }
+                None if self.received.len() - self.at > LINE_LEN_MAX => {
+                    return Err("it answers with an endless line".to_string());
+                }
+                None => self.receive().await?,
+            }
+        }
+    }
+
+    async fn ask<A: AsRef<[u8]>>(&mut self, command: &[A]) -> Result<String, String> {
+        let mut request = Vec::new();
+        put_command(&mut request, command);
+        self.send(request).await?;
+        self.line().await
+    }
+
+    /// Reads a snapshot to its end; returns its length.
+    async fn read_rdb(&mut self, reader: &mut Reader, framing: &Framing, progress: &Progress) -> Result<u64, String> {
+        loop {
+            let fed = self.received.len() - self.at;
+            reader.decoder.feed(&self.received[self.at..]);
+            self.at = self.received.len();
+            progress.read.fetch_add(fed as u64, Ordering::Relaxed);
+            progress.last_io_ms.store(now_ms().0, Ordering::Relaxed);
+            reader.take_items().await?;
+            if reader.decoder.is_done() {
+                break;
+            }
+            if let Framing::Length(len) = framing
+                && progress.read.load(Ordering::Relaxed) >= *len
+            {
+                return Err("its snapshot ends in the middle of its data".to_string());
+            }
+            self.keep_alive().await?;
+            self.receive().await?;
+        }
+        // What the decoder did not need belongs to the mark and the stream.
+        let len = reader.decoder.position();
+        self.received = reader.decoder.remaining().to_vec();
+        self.at = 0;
+        match framing {
+            Framing::Length(announced) if *announced == len => Ok(len),
+            Framing::Length(announced) => Err(format!("its snapshot has {len} bytes, but it announced {announced}")),
+            Framing::Mark(mark) => {
+                while self.received.len() < mark.len() {
+                    self.receive().await?;
+                }
+                if &self.received[..mark.len()] != mark {
+                    return Err("its snapshot is not followed by the mark it announced".to_string());
+                }
+                self.at = mark.len();
+                Ok(len)
+            }
+        }
+    }
+
+    /// Tells the primary once a second that we are still reading.
+    async fn keep_alive(&mut self) -> Result<(), String> {
+        if self.last_newline.elapsed() < Duration::from_secs(1) {
+            return Ok(());
+        }
+        self.last_newline = Instant::now();
+        self.send(b"\n".to_vec()).await
+    }
+
+    /// The socket and what came with it, for the log's core.
+    fn linked(mut self, replid: ReplId, offset: Offset, stream_db: Option<DbIndex>) -> Linked {
+        let leftover = self.received.split_off(self.at);
+        Linked { fd: self.fd, leftover, replid, offset, stream_db }
+    }
+}

@@ -1,0 +1,96 @@
+//! The service thread: everything long, linear and bulk, as asynchronous code on tokio-uring.
+//!
+//! It sends snapshots to replicas and files, shakes hands with a primary and reads its snapshot, and loads files at start.
+//! It never touches a shard: data goes to the cores as messages, and comes from them as chunks. Sockets that are ready for
+//! the stream are handed to the log's core.
+
+mod handshake;
+mod load;
+mod rdb_out;
+mod save;
+mod stage;
+mod sync;
+
+pub use handshake::LinkJob;
+pub use load::{LoadJob, Loaded};
+pub use rdb_out::ReplicationAux;
+pub use save::SaveJob;
+pub use sync::{Member, SyncJob, TransferEnd};
+
+use crate::core::Message;
+use crate::reactor::inbox::Sender;
+use crate::shared::Shared;
+use std::sync::Arc;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What the service thread is asked to do.
+pub enum ServiceCommand {
+    /// Send a snapshot to replicas.
+    Sync(SyncJob),
+    /// Write a snapshot to a file.
+    Save(SaveJob),
+    /// Connect to a primary and synchronise with it.
+    Link(LinkJob),
+    /// Load a file.
+    Load(LoadJob),
+    /// Stop.
+    Stop,
+}
+
+/// The way to the service thread.
+#[derive(Clone)]
+pub struct ServiceSender(UnboundedSender<ServiceCommand>);
+
+/// The service thread's end.
+pub type ServiceReceiver = UnboundedReceiver<ServiceCommand>;
+
+/// A way to the service thread, and its end.
+pub fn channel() -> (ServiceSender, ServiceReceiver) {
+    let (sender, receiver) = unbounded_channel();
+    (ServiceSender(sender), receiver)
+}
+
+impl ServiceSender {
+    /// Asks for something.
+    pub fn send(&self, command: ServiceCommand) {
+        // It is gone only while the node stops, when nothing is wanted of it any more.
+        let _ = self.0.send(command);
+    }
+}
+
+/// What every job of the service thread can reach.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The cores.
+    pub cores: Arc<Vec<Sender<Message>>>,
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+}
+
+impl Surroundings {
+    /// Does something on the log's core.
+    pub fn on_log_core(&self, work: impl FnOnce(&mut crate::core::Core) + Send + 'static) {
+        self.cores[0].send(Message::Run(Box::new(work)));
+    }
+
+    /// Wakes a core that waits for room for its chunks.
+    pub fn wake(&self, core: usize) {
+        self.cores[core].send(Message::Run(Box::new(|_| {})));
+    }
+}
+
+/// Runs the service thread until it is told to stop.
+pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings) {
+    tokio_uring::start(async move {
+        while let Some(command) = commands.recv().await {
+            let surroundings = surroundings.clone();
+            match command {
+                ServiceCommand::Sync(job) => drop(tokio_uring::spawn(sync::run(job, surroundings))),
+                ServiceCommand::Save(job) => drop(tokio_uring::spawn(save::run(job, surroundings))),
+                ServiceCommand::Link(job) => drop(tokio_uring::spawn(handshake::run(job, surroundings))),
+                ServiceCommand::Load(job) => drop(tokio_uring::spawn(load::run(job, surroundings))),
+                ServiceCommand::Stop => return,
+            }
+        }
+    });
+}

@@ -1,0 +1,228 @@
+//! What all threads of the node see: the configuration in force, counters, and the conditions under which commands are refused.
+//!
+//! Everything here is read-mostly. A core looks at it once a turn, never once a command; counters are added to once a turn.
+
+use crate::config::Config;
+use koltso_proto::id::UnixMs;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A condition that makes some commands need a look before they run; a set of them is a [`Gates`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Gate {
+    /// This is a replica that takes no writes from clients.
+    ReadOnly = 1,
+    /// This is a replica whose data may be stale, and `replica-serve-stale-data` is `no`.
+    Stale = 2,
+    /// The data set is being loaded at start.
+    Loading = 4,
+    /// Too few replicas are in good health for writes (`min-replicas-to-write`).
+    FewReplicas = 8,
+    /// The last save failed, and `stop-writes-on-bgsave-error` is `yes`.
+    SaveFailed = 16,
+    /// There is a memory limit.
+    MaxMemory = 32,
+    /// Clients' writes are paused.
+    PausedWrites = 64,
+    /// Clients are paused altogether.
+    PausedAll = 128,
+    /// Somebody watches all commands (`MONITOR`).
+    Monitor = 256,
+    /// This is a replica. Refuses nothing by itself.
+    Replica = 512,
+}
+
+/// The conditions in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gates(pub u32);
+
+impl Gates {
+    /// Whether there is none that a command could fail.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0 & !(Gate::Replica as u32) == 0
+    }
+
+    /// Whether this one holds.
+    pub fn has(self, gate: Gate) -> bool {
+        self.0 & gate as u32 != 0
+    }
+}
+
+/// Counters for `INFO stats`; cores add to them once a turn.
+#[derive(Debug, Default)]
+#[allow(missing_docs, reason = "each is the INFO field of that name")]
+pub struct Counters {
+    pub total_connections_received: AtomicU64,
+    pub total_commands_processed: AtomicU64,
+    pub total_net_input_bytes: AtomicU64,
+    pub total_net_output_bytes: AtomicU64,
+    pub rejected_connections: AtomicU64,
+    pub total_error_replies: AtomicU64,
+    pub client_output_buffer_limit_disconnections: AtomicU64,
+    pub client_query_buffer_limit_disconnections: AtomicU64,
+    pub unexpected_error_replies: AtomicU64,
+    pub sync_full: AtomicU64,
+    pub sync_partial_ok: AtomicU64,
+    pub sync_partial_err: AtomicU64,
+    pub keyspace_hits: AtomicU64,
+    pub keyspace_misses: AtomicU64,
+    pub expired_keys: AtomicU64,
+    pub evicted_keys: AtomicU64,
+}
+
+/// Adds to a counter.
+#[inline]
+pub fn add(counter: &AtomicU64, n: u64) {
+    counter.fetch_add(n, Ordering::Relaxed);
+}
+
+/// The last and the current save, for `INFO persistence` and `LASTSAVE`.
+#[derive(Debug, Default)]
+pub struct SaveState {
+    /// When the last save succeeded, in seconds since the epoch.
+    pub last_save_s: AtomicU64,
+    /// Whether the last save succeeded.
+    pub last_ok: AtomicBool,
+    /// Whether one is running.
+    pub running: AtomicBool,
+    /// How long the last one took, in seconds; -1 = there was none.
+    pub last_duration_s: AtomicI64,
+    /// Changes since the last successful save.
+    pub dirty: AtomicU64,
+    /// How many were made.
+    pub saves: AtomicU64,
+    /// When the last one ended, well or not, in seconds since the epoch.
+    pub last_try_s: AtomicU64,
+    /// Whether one is to follow the snapshot that is running.
+    pub wanted: AtomicBool,
+}
+
+/// What all threads share.
+pub struct Shared {
+    config: Mutex<Arc<Config>>,
+    stage_error: Mutex<Option<String>>,
+    /// Counts changes of the configuration, so that cores notice.
+    pub config_generation: AtomicU64,
+    gates: AtomicU32,
+    /// Until when clients are paused, in milliseconds since the epoch.
+    pub pause_until_ms: AtomicU64,
+    /// Counters.
+    pub counters: Counters,
+    /// Saves.
+    pub save: SaveState,
+    /// Clients connected, replicas not counted.
+    pub connected_clients: AtomicU64,
+    /// Clients that wait in a blocking command.
+    pub blocked_clients: AtomicU64,
+    /// The next client's id.
+    pub next_client_id: AtomicU64,
+    /// `run_id`: 40 hexadecimal characters, new at every start.
+    pub run_id: String,
+    /// When the node started.
+    pub started: UnixMs,
+    /// How many cores there are.
+    pub cores: usize,
+    /// The highest memory use seen, in bytes.
+    pub peak_memory: AtomicU64,
+    /// Whether a snapshot is under way, to replicas or to a file.
+    pub snapshot_running: AtomicBool,
+    /// Clients that watch all commands.
+    pub monitors: AtomicU64,
+    /// Numbers the slow log's entries.
+    pub next_slow_id: AtomicU64,
+    /// Whether keys whose time is over are deleted without being asked for (`DEBUG SET-ACTIVE-EXPIRE`).
+    pub active_expire: AtomicBool,
+    /// Set when the data set could not be loaded at start.
+    pub start_failed: AtomicBool,
+    /// Set when the node is shutting down.
+    pub stopping: AtomicBool,
+}
+
+impl Shared {
+    /// The state of a node that has just started.
+    pub fn new(config: Config, cores: usize, run_id: String, started: UnixMs) -> Self {
+        let shared = Shared {
+            config: Mutex::new(Arc::new(config)),
+            stage_error: Mutex::new(None),
+            config_generation: AtomicU64::new(1),
+            gates: AtomicU32::new(0),
+            pause_until_ms: AtomicU64::new(0),
+            counters: Counters::default(),
+            save: SaveState::default(),
+            connected_clients: AtomicU64::new(0),
+            blocked_clients: AtomicU64::new(0),
+            next_client_id: AtomicU64::new(1),
+            run_id,
+            started,
+            cores,
+            peak_memory: AtomicU64::new(0),
+            snapshot_running: AtomicBool::new(false),
+            monitors: AtomicU64::new(0),
+            next_slow_id: AtomicU64::new(0),
+            active_expire: AtomicBool::new(true),
+            start_failed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+        };
+        shared.save.last_ok.store(true, Ordering::Relaxed);
+        shared.save.last_duration_s.store(-1, Ordering::Relaxed);
+        shared.save.last_save_s.store(started.0 / 1000, Ordering::Relaxed);
+        shared
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the configuration; cores see it from their next turn on. If `change` fails, nothing has changed.
+    ///
+    /// # Errors
+    /// What `change` says.
+    pub fn change_config<E>(&self, change: impl FnOnce(&mut Config) -> Result<(), E>) -> Result<(), E> {
+        let mut guard = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut config = (**guard).clone();
+        change(&mut config)?;
+        *guard = Arc::new(config);
+        self.config_generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Notes that an entry of a data set that is being loaded could not be taken in; the load will fail with the first such note.
+    pub fn note_stage_error(&self, error: String) {
+        self.stage_error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    /// Takes what was noted while a data set was being loaded.
+    pub fn take_stage_error(&self) -> Option<String> {
+        self.stage_error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The conditions in force.
+    #[inline]
+    pub fn gates(&self) -> Gates {
+        Gates(self.gates.load(Ordering::Acquire))
+    }
+
+    /// Puts a condition into force, or out of it.
+    pub fn set_gate(&self, gate: Gate, on: bool) {
+        if on {
+            self.gates.fetch_or(gate as u32, Ordering::Release);
+        } else {
+            self.gates.fetch_and(!(gate as u32), Ordering::Release);
+        }
+    }
+}
+
+/// The time by the system's clock.
+pub fn now_ms() -> UnixMs {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMs(since.as_millis() as u64)
+}
+
+/// The time by the system's clock, in microseconds since the Unix epoch.
+pub fn now_us() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    since.as_micros() as u64
+}
