@@ -10,6 +10,7 @@ pub mod hashes;
 pub mod lists;
 pub mod parse;
 pub mod sets;
+pub mod sorted_sets;
 pub mod strings;
 #[cfg(test)]
 pub mod testing;
@@ -23,7 +24,7 @@ pub type Handler = fn(&mut Ctx<'_>, Args<'_>);
 
 /// Every family's commands, by lower-case name.
 pub const FAMILIES: &[&[(&str, Handler)]] =
-    &[generic::HANDLERS, strings::HANDLERS, lists::HANDLERS, hashes::HANDLERS, sets::HANDLERS];
+    &[generic::HANDLERS, strings::HANDLERS, lists::HANDLERS, hashes::HANDLERS, sets::HANDLERS, sorted_sets::HANDLERS];
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,7 @@ use super::thresholds::Thresholds;
 use big::Big;
 pub use bound::Bound;
 use koltso_proto::listpack::{Element, Listpack};
+use koltso_proto::number::write_f64;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use std::fmt;
@@ -84,13 +85,25 @@ impl Zset {
 
     /// Gives `member` this score, adding it if it is new. Returns the score it had.
     pub fn set(&mut self, member: &[u8], score: f64, limits: &Thresholds) -> Option<f64> {
+        self.update(member, limits, |_| Some(score))
+    }
+
+    /// Gives `member` the score that `decide` makes of the one it has, adding it if it has none; leaves everything as it is if
+    /// `decide` says `None`. Returns the score it had.
+    pub fn update(
+        &mut self,
+        member: &[u8],
+        limits: &Thresholds,
+        decide: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Option<f64> {
         if let Zset::Packed(pack) = self {
-            if let Some((pos, old)) = packed::find(pack, member) {
-                if old != score {
-                    pack.remove_many(pos, 2);
-                    packed::insert(pack, member, score);
-                }
-                return Some(old);
+            let found = packed::find(pack, member);
+            let old = found.map(|(_, score)| score);
+            let Some(score) = decide(old).filter(|score| old != Some(*score)) else { return old };
+            if let Some((pos, _)) = found {
+                pack.remove_many(pos, 2);
+                packed::insert(pack, member, score);
+                return old;
             }
             let fits = pack.len() / 2 < limits.zset_packed_entries && member.len() <= limits.zset_packed_value;
             if fits && pack.fits(member.len() + 40) {
@@ -98,10 +111,11 @@ impl Zset {
                 return None;
             }
             self.become_big();
+            return self.set(member, score, limits);
         }
         match self {
             Zset::Packed(_) => None,
-            Zset::Big(big) => big.set(member, score),
+            Zset::Big(big) => big.update(member, decide),
         }
     }
 
@@ -201,6 +215,18 @@ impl Zset {
         }
     }
 
+    /// A score as `ZSCAN` shows it for a set in this form.
+    pub fn scan_text(&self, score: f64) -> Vec<u8> {
+        match self {
+            Zset::Packed(_) => packed::text_of(score),
+            Zset::Big(_) => {
+                let mut text = Vec::with_capacity(24);
+                write_f64(&mut text, score);
+                text
+            }
+        }
+    }
+
     /// Goes back to the packed form if `longest`, the longest member, and the number of members allow it: for the result of a
     /// command that stores a new set.
     pub fn shrink_if_possible(&mut self, longest: usize, limits: &Thresholds) {
@@ -254,7 +280,7 @@ impl Zset {
     fn become_big(&mut self) {
         let mut big = Box::<Big>::default();
         for (member, score) in self.iter() {
-            big.set(&member.to_vec(), score);
+            big.update(&member.to_vec(), |_| Some(score));
         }
         *self = Zset::Big(big);
     }

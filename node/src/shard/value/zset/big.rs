@@ -191,21 +191,14 @@ impl Big {
         self.by_member.find(hash_of(member), |own| own.member() == member).map(|own| own.parts().0)
     }
 
-    pub(super) fn set(&mut self, member: &[u8], score: f64) -> Option<f64> {
-        let old = match self.by_member.find_mut(hash_of(member), |own| own.member() == member) {
-            None => {
-                self.by_member.insert(Scored::new(member, score));
-                None
-            }
-            Some(own) => {
-                let old = own.parts().0;
-                if old == score {
-                    return Some(old);
-                }
-                own.0[..8].copy_from_slice(&score.to_ne_bytes());
-                Some(old)
-            }
-        };
+    pub(super) fn update(&mut self, member: &[u8], decide: impl FnOnce(Option<f64>) -> Option<f64>) -> Option<f64> {
+        let found = self.by_member.find_mut(hash_of(member), |own| own.member() == member);
+        let old = found.as_ref().map(|own| own.parts().0);
+        let Some(score) = decide(old).filter(|score| old != Some(*score)) else { return old };
+        match found {
+            Some(own) => own.0[..8].copy_from_slice(&score.to_ne_bytes()),
+            None => self.by_member.insert(Scored::new(member, score)),
+        }
         if let Some(old) = old {
             self.remove_from_order(member, old);
         }

@@ -2,7 +2,10 @@
 
 use super::Bound;
 use koltso_proto::listpack::{Element, Listpack};
-use koltso_proto::number::{parse_f64, write_f64};
+use koltso_proto::number::{parse_f64, write_f64, write_i64};
+
+/// The largest whole score that is written in full.
+const WHOLE_MAX: f64 = (1u64 << 62) as f64;
 
 /// Reads a score. What cannot be read never gets here; it would count as 0.
 pub(super) fn score_of(element: Element<'_>) -> f64 {
@@ -53,9 +56,7 @@ pub(super) fn insert(pack: &mut Listpack, member: &[u8], score: f64) {
             push_score(pack, score);
         }
         Some(pos) => {
-            let mut text = Vec::with_capacity(24);
-            write_f64(&mut text, score);
-            pack.insert_before(pos, &text);
+            pack.insert_before(pos, &text_of(score));
             pack.insert_before(pos, member);
         }
     }
@@ -63,9 +64,19 @@ pub(super) fn insert(pack: &mut Listpack, member: &[u8], score: f64) {
 
 /// Appends a score.
 pub(super) fn push_score(pack: &mut Listpack, score: f64) {
+    pack.push_back(&text_of(score));
+}
+
+/// A score as real servers keep it in a listpack: whole numbers up to 2^62 in full, others with 17 digits. `ZSCAN` shows it.
+pub fn text_of(score: f64) -> Vec<u8> {
     let mut text = Vec::with_capacity(24);
-    write_f64(&mut text, score);
-    pack.push_back(&text);
+    let whole = score.trunc() == score && score.abs() <= WHOLE_MAX;
+    if whole && (score != 0.0 || score.is_sign_positive()) {
+        write_i64(&mut text, score as i64);
+    } else {
+        write_f64(&mut text, score);
+    }
+    text
 }
 
 /// Whether every member lies after the one before it.
