@@ -1,6 +1,7 @@
 //! Commands about the connection and the server: they run with the core in their hands instead of keys.
 
 mod connection;
+mod gather;
 pub mod monitor;
 mod persistence;
 mod replication;
