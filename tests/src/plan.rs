@@ -15,6 +15,7 @@ const TEMPLATES: &[(u32, &str)] = &[
     (2, "GETSET str val"),
     (3, "GETDEL str"),
     (4, "GETEX str [ttl|PERSIST]"),
+    (1, "GETEX str EXAT|PXAT unixsecs"),
     (2, "SETNX str val"),
     (2, "SETEX str secs val"),
     (2, "PSETEX str msecs val"),
@@ -171,9 +172,12 @@ fn draw(word: &str, seed: &mut Seed, args: &mut Vec<Vec<u8>>) {
         "msecs" => seed.pick(&["1000000", "5000000", "0", "-1", "9223372036854775807", "1.5"]).to_string(),
         "unixsecs" => seed.pick(&["33177117420", "33177117421", "1", "0", "-1", "9223372036854775807"]).to_string(),
         "unixmsecs" => seed.pick(&["33177117420000", "33177117420001", "1", "-1", "9223372036854775807"]).to_string(),
+        // SET would store a key that is past its deadline, for each server to find at its own time.
+        "later" => seed.pick(&["33177117420", "33177117421", "0", "-1", "x"]).to_string(),
+        "laterms" => seed.pick(&["33177117420000", "33177117420001", "0", "-1", "x"]).to_string(),
         "ttl" => {
             let (option, kind) =
-                *seed.pick(&[("EX", "secs"), ("PX", "msecs"), ("EXAT", "unixsecs"), ("PXAT", "unixmsecs"), ("KEEPTTL", "")]);
+                *seed.pick(&[("EX", "secs"), ("PX", "msecs"), ("EXAT", "later"), ("PXAT", "laterms"), ("KEEPTTL", "")]);
             args.push(option.into());
             if !kind.is_empty() {
                 draw(kind, seed, args);
