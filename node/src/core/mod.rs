@@ -181,7 +181,7 @@ impl Core {
             return;
         }
         let timeout = self.next_cron.saturating_duration_since(Instant::now());
-        self.ring.enter(1, Some(timeout.max(Duration::from_micros(100))));
+        self.ring.wait(timeout.max(Duration::from_micros(100)));
         self.inbox.awake();
     }
 

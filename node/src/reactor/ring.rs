@@ -98,6 +98,8 @@ struct EnterArg {
     timespec: u64,
 }
 
+/// How long a wait insists on more than one completion, in microseconds.
+const MIN_WAIT_US: u32 = 50;
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_SQ_WAKEUP: u32 = 2;
 const ENTER_EXT_ARG: u32 = 8;
@@ -110,7 +112,10 @@ pub struct Ring {
     /// What the three above borrow from.
     ring: *mut IoUring,
     sqpoll: bool,
-    /// Receives that wait for room in the submission queue never happen: `push` enters when it is full.
+    /// Whether the kernel can wait for several completions for a bounded time (6.12).
+    min_wait: bool,
+    /// Sends pushed since the last `enter`.
+    sends: u32,
     _not_send: std::marker::PhantomData<*mut ()>,
 }
 
@@ -121,6 +126,7 @@ impl Ring {
     /// What the kernel refuses; [`refusal`](super::refusal::explain) turns it into cause and remedy.
     pub fn new(options: RingOptions) -> io::Result<Self> {
         let ring = Self::build(options)?;
+        let min_wait = ring.params().is_feature_min_timeout();
         let ring = Box::into_raw(Box::new(ring));
         // SAFETY: the box is freed only in `drop`, after the three borrowers are gone.
         let (mut submitter, sq, cq) = unsafe { (*ring).split() };
@@ -138,6 +144,8 @@ impl Ring {
             cq: ManuallyDrop::new(cq),
             ring,
             sqpoll: options.sqpoll_idle_ms.is_some(),
+            min_wait,
+            sends: 0,
             _not_send: std::marker::PhantomData,
         })
     }
@@ -205,6 +213,7 @@ impl Ring {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
         let op = opcode::Send::new(types::Fd(fd), data, len).flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL);
         self.push(op.build(), tag);
+        self.sends += 1;
     }
 
     /// Sends the pieces a message header lists.
@@ -214,6 +223,7 @@ impl Ring {
     pub unsafe fn send_message(&mut self, fd: RawFd, message: *const libc::msghdr, tag: Tag) {
         let flags = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL) as u32;
         self.push(opcode::SendMsg::new(types::Fd(fd), message).flags(flags).build(), tag);
+        self.sends += 1;
     }
 
     /// Completes whenever `fd` becomes readable, until cancelled.
@@ -240,9 +250,29 @@ impl Ring {
         self.push(opcode::AsyncCancel2::new(types::CancelBuilder::any().all()).build(), tag);
     }
 
-    /// Hands everything that was pushed to the kernel, runs what it has to do for us, and waits for `want` completions or the
+    /// Hands everything that was pushed to the kernel, runs what it has to do for us, and waits for something new, but no
+    /// longer than `timeout`. One system call.
+    ///
+    /// A send nearly always completes at once, and its completion alone is no reason to come back. So we wait for one
+    /// completion more than there were sends; for the rare send that takes its time, the kernel stops insisting on that many
+    /// after [`MIN_WAIT_US`].
+    pub fn wait(&mut self, timeout: Duration) {
+        if self.min_wait {
+            let sends = std::mem::take(&mut self.sends);
+            self.enter_for(sends + 1, if sends > 0 { MIN_WAIT_US } else { 0 }, Some(timeout));
+        } else {
+            self.enter_for(1, 0, Some(timeout));
+        }
+    }
+
+    /// Hands everything that was pushed to the kernel and runs what it has to do for us. Waits for `want` completions or the
     /// time-out, whichever is first. One system call.
     pub fn enter(&mut self, want: u32, timeout: Option<Duration>) {
+        self.sends = 0;
+        self.enter_for(want, 0, timeout);
+    }
+
+    fn enter_for(&mut self, want: u32, min_wait_us: u32, timeout: Option<Duration>) {
         self.sq.sync();
         let submit = self.sq.len() as u32;
         let mut flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
@@ -253,7 +283,7 @@ impl Ring {
         let arg = EnterArg {
             sigmask: 0,
             sigmask_len: 0,
-            min_wait_us: 0,
+            min_wait_us,
             timespec: timespec.as_ref().map_or(0, |t| std::ptr::from_ref(t) as u64),
         };
         // SAFETY: `arg` and `timespec` live until the call returns; the kernel keeps no pointer to them.
