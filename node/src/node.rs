@@ -34,6 +34,8 @@ pub fn run(config: Config) -> Result<(), String> {
     notice(&format!("Koltso {} is starting: {cores} cores, port {}", env!("CARGO_PKG_VERSION"), config.port));
     let inboxes = (0..cores).map(|_| Inbox::new()).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     let peers: Vec<_> = inboxes.iter().map(Inbox::sender).collect();
+    // Before anybody can ask: what is on disk is not there yet.
+    shared.set_gate(Gate::Loading, config.rdb_path().exists());
     let (service, commands) = service::channel();
     let surroundings = Surroundings { cores: Arc::new(peers.clone()), shared: Arc::clone(&shared) };
     let service_thread = thread::Builder::new()
@@ -73,7 +75,11 @@ pub fn run(config: Config) -> Result<(), String> {
     for thread in threads {
         thread.join().map_err(|_| "a core has panicked".to_string())?;
     }
-    service_thread.join().map_err(|_| "the service thread has panicked".to_string())
+    service_thread.join().map_err(|_| "the service thread has panicked".to_string())?;
+    if shared.start_failed.load(Ordering::Acquire) {
+        return Err("the data set could not be loaded".to_string());
+    }
+    Ok(())
 }
 
 /// Whether an address is free. A process that was just killed may hold its sockets a moment longer, while the kernel takes
@@ -143,7 +149,6 @@ fn begin(core: &mut Core) {
     if !path.exists() {
         return ready(core);
     }
-    core.shared.set_gate(Gate::Loading, true);
     let is_replica = core.exec.config.replicaof.is_some();
     core.with_all_shards(Box::new(move |core| {
         for shard in core.exec.shards.iter_mut().flatten() {

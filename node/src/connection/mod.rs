@@ -46,6 +46,8 @@ pub enum Stall {
     AfterJobs,
     /// This core's shard is lent to another core.
     ShardAway,
+    /// It does not read its replies.
+    Output,
     /// Clients are paused (`CLIENT PAUSE`).
     Paused,
     /// A blocking command: `WAIT`, or a request that another thread answers.
@@ -156,6 +158,11 @@ impl Connection {
         } else if let Some(place) = self.awaited.iter_mut().find(|place| place.seq == seq) {
             place.reply = Some(reply.to_vec());
         }
+    }
+
+    /// Whether it ends once everything is answered that the peer has asked for.
+    pub fn ends_after_replies(&self) -> bool {
+        self.closing == Closing::AfterReplies || (self.peer_done && self.stall == Stall::None)
     }
 
     /// Whether replies can be written straight to the output.

@@ -90,7 +90,7 @@ impl Core {
             .conns
             .iter()
             .filter(|(_, conn)| matches!(conn.peer, Peer::Client) && conn.stall == Stall::None && conn.closing == Closing::No)
-            .filter(|(_, conn)| now.0.saturating_sub(conn.session.last_active.0) > timeout * 1000)
+            .filter(|(_, conn)| now.0.saturating_sub(conn.session.last_active.0) > timeout.saturating_mul(1000))
             .map(|(index, conn)| Token { index: index as u32, generation: conn.generation })
             .collect();
         for token in idle {
@@ -124,7 +124,7 @@ impl Core {
     fn link_cron(&mut self) {
         self.connect_if_due();
         let now = self.exec.now;
-        let timeout_ms = self.exec.config.repl_timeout * 1000;
+        let timeout_ms = self.exec.config.repl_timeout.saturating_mul(1000);
         let Some(upstream) = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref()) else { return };
         let Some(token) = upstream.token else { return };
         if now.0.saturating_sub(upstream.last_io.0) > timeout_ms {

@@ -74,17 +74,22 @@ impl Core {
                     libc::ENOBUFS => self.starved.push(token),
                     libc::ECANCELED => self.mark_dirty(token),
                     libc::EINTR | libc::EAGAIN => self.arm_recv(token),
-                    _ => self.on_peer_done(token),
+                    0 => self.on_peer_done(token),
+                    _ => self.close(token),
                 }
             }
         }
     }
 
-    /// The peer has closed its side, or the connection broke.
+    /// The peer has sent all it will. What it asked for is still answered, unless it would have to wait for that.
     fn on_peer_done(&mut self, token: Token) {
         let Some(conn) = self.conn(token) else { return };
         conn.peer_done = true;
-        self.close(token);
+        let waits = matches!(conn.stall, Stall::Blocked | Stall::Leaving | Stall::Paused);
+        if waits || !matches!(conn.peer, Peer::Client) {
+            return self.close(token);
+        }
+        self.mark_dirty(token);
     }
 
     fn on_bytes(&mut self, token: Token, filled: Filled) {
@@ -160,6 +165,7 @@ impl Core {
                 }
                 self.lending.stalled.push(token);
             }
+            Stop::OutputFull => self.stall(token, Stall::Output),
             Stop::Protocol(error) => {
                 if let Some(conn) = self.conn(token) {
                     let mark = conn.output.reply.buf.len();
@@ -209,7 +215,7 @@ impl Core {
                     add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
                     self.close(token);
                 }
-            } else if conn.closing == Closing::AfterReplies && conn.output.is_empty() && conn.in_order() {
+            } else if conn.ends_after_replies() && conn.output.is_empty() && conn.in_order() {
                 self.close(token);
             } else if conn.stall == Stall::Leaving && conn.output.is_empty() && !conn.in_use_by_kernel() {
                 self.leave(token);
@@ -251,7 +257,10 @@ impl Core {
                 // SAFETY: as in `flush_dirty`.
                 Some((data, len)) => unsafe { self.ring.send(fd, data, len, tag(Op::Send, token)) },
                 None => {
-                    if !conn.output.is_empty() || conn.closing != Closing::No || conn.stall == Stall::Leaving {
+                    if conn.stall == Stall::Output {
+                        return self.unstall(token, Stall::Output);
+                    }
+                    if !conn.output.is_empty() || conn.ends_after_replies() || conn.stall == Stall::Leaving {
                         self.mark_dirty(token);
                     }
                 }

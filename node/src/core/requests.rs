@@ -8,7 +8,7 @@ use crate::dispatch::gates::Verdict;
 use crate::dispatch::hop::Batch;
 use crate::dispatch::registry::{Command, Run};
 use crate::shared::Gate;
-use koltso_proto::command::Flags;
+use koltso_proto::command::{CommandSpec, Flags};
 use koltso_proto::resp::Reply;
 
 /// Commands that act on a transaction, or end it, even while one is open.
@@ -24,20 +24,20 @@ impl Core {
         if conn.session.reply_mode == ReplyMode::SkipNext {
             conn.session.reply_mode = ReplyMode::Skip;
         }
-        let command = match self.exec.look_up(request.args()) {
-            Ok(command) => command,
-            Err(error) => return self.refuse(token, &error),
+        let (command, spec) = match self.exec.look_up(request.args()) {
+            Ok(found) => found,
+            Err(error) => return self.refuse_request(token, &request, &error),
         };
         let Some(conn) = self.conn(token) else { return };
-        if !conn.session.authenticated && !command.spec.flags.has(Flags::NO_AUTH) {
-            return self.refuse(token, "NOAUTH Authentication required.");
+        if !conn.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
+            return self.refuse_request(token, &request, "NOAUTH Authentication required.");
         }
         conn.session.last_command = command.spec.name;
         let in_multi = conn.session.transaction.is_some();
-        if in_multi && command.spec.flags.has(Flags::NO_MULTI) {
+        if in_multi && spec.flags.has(Flags::NO_MULTI) {
             return self.refuse(token, "ERR Command not allowed inside a transaction");
         }
-        if !self.exec.gates.is_empty() && !self.pass_gates(token, command, &request) {
+        if !self.exec.gates.is_empty() && !self.pass_gates(token, command, spec, &request) {
             return;
         }
         let Some(conn) = self.conn(token) else { return };
@@ -55,17 +55,17 @@ impl Core {
     }
 
     /// Looks at the conditions in force; false if the request was refused or has to wait.
-    fn pass_gates(&mut self, token: Token, command: &'static Command, request: &OwnedRequest) -> bool {
+    fn pass_gates(&mut self, token: Token, command: &Command, spec: &CommandSpec, request: &OwnedRequest) -> bool {
         let exec = &mut self.exec;
         let Some(conn) = self.conns.get(token.index as usize) else { return false };
-        match exec.judge(command, &conn.session) {
+        match exec.judge(command, spec.flags, &conn.session) {
             Verdict::Go => true,
             Verdict::Refuse(error) => {
-                self.refuse(token, &error);
+                self.refuse_request(token, request, &error);
                 false
             }
             Verdict::Core => {
-                if exec.gates.has(Gate::Monitor) && !command.spec.flags.has(Flags::SKIP_MONITOR) {
+                if exec.gates.has(Gate::Monitor) && !spec.flags.has(Flags::SKIP_MONITOR) {
                     self.tell_monitors(token, request);
                 }
                 let waits = self.exec.gates.has(Gate::PausedAll) || (self.exec.gates.has(Gate::PausedWrites) && command.write);
@@ -82,6 +82,20 @@ impl Core {
                 false
             }
         }
+    }
+
+    /// Refuses a request before it is run. An `EXEC` that is refused is the end of its transaction.
+    #[cold]
+    fn refuse_request(&mut self, token: Token, request: &OwnedRequest, error: &str) {
+        if !request.args().is(0, "EXEC") {
+            return self.refuse(token, error);
+        }
+        if let Some(conn) = self.conn(token) {
+            conn.session.transaction = None;
+        }
+        self.unwatch(token);
+        let why = error.strip_prefix("ERR ").unwrap_or(error);
+        self.refuse(token, &format!("EXECABORT Transaction discarded because of: {why}"));
     }
 
     /// Refuses a request; a transaction that it belongs to will not be executed.

@@ -2,7 +2,7 @@
 
 use super::gates::Verdict;
 use super::hop::Outbox;
-use super::registry::{Command, Registry, Run, registry, unknown_command, wrong_arity};
+use super::registry::{Command, Registry, Run, registry, unknown_command, unknown_subcommand, wrong_arity};
 use crate::commands::{Ctx, Handler, Origin};
 use crate::config::Config;
 use crate::connection::{Connection, OwnedRequest, Token};
@@ -10,12 +10,17 @@ use crate::effects::EffectBuffer;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
 use crate::shared::{Gates, now_ms};
+use koltso_proto::command::CommandSpec;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::{Args, Limits, ProtocolError, Reply, Step};
 use koltso_proto::slot;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
+
+/// Replies that wait for a client to read them, in bytes, before its next request is looked at. A client that sends all it has
+/// before it reads anything is not stopped by this alone: what it sends meanwhile is kept.
+pub const OUTPUT_LEN_PAUSE: usize = 64 << 20;
 
 /// A set of shards, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +80,8 @@ pub enum Stop {
     Core(OwnedRequest),
     /// This core's shard is away, and the next request needs it.
     ShardAway,
+    /// The client has so many replies waiting that it must read some first.
+    OutputFull,
     /// The input is not RESP.
     Protocol(ProtocolError),
 }
@@ -148,7 +155,12 @@ impl Executor {
                     match stop {
                         // The request stays where it is, and is read again when the shard is back.
                         Some(Stop::ShardAway) => break Stop::ShardAway,
-                        None => at += len,
+                        None => {
+                            at += len;
+                            if conn.output.reply.buf.len() >= OUTPUT_LEN_PAUSE {
+                                break Stop::OutputFull;
+                            }
+                        }
                         Some(stop) => {
                             at += len;
                             break stop;
@@ -171,11 +183,11 @@ impl Executor {
         let Run::Keys(handler) = command.run else {
             return Some(Stop::Core(OwnedRequest::new(args)));
         };
-        if !conn.session.is_plain() || !command.spec.check_arity(args.len()) {
+        if !conn.session.is_plain() || command.is_container || !command.spec.check_arity(args.len()) {
             return Some(Stop::Core(OwnedRequest::new(args)));
         }
         if !self.gates.is_empty() {
-            match self.judge(command, &conn.session) {
+            match self.judge(command, command.spec.flags, &conn.session) {
                 Verdict::Go => {}
                 Verdict::Core => return Some(Stop::Core(OwnedRequest::new(args))),
                 Verdict::Refuse(error) => {
@@ -321,16 +333,20 @@ impl Executor {
         set
     }
 
-    /// The command a request names, or the error that refuses it.
+    /// The command a request names, with the specification of its subcommand if it has any; or the error that refuses it.
     ///
     /// # Errors
     /// The text of the reply, if there is no such command or its arguments are too many or too few.
-    pub fn look_up(&self, args: Args<'_>) -> Result<&'static Command, String> {
+    pub fn look_up(&self, args: Args<'_>) -> Result<(&'static Command, &'static CommandSpec), String> {
         let command = self.registry.find(args.get(0)).ok_or_else(|| unknown_command(args))?;
-        if !command.spec.check_arity(args.len()) {
-            return Err(wrong_arity(command.spec.name));
+        let mut spec = command.spec;
+        if command.is_container && args.len() > 1 {
+            spec = spec.subcommand(args.get(1)).ok_or_else(|| unknown_subcommand(args))?;
         }
-        Ok(command)
+        if !spec.check_arity(args.len()) {
+            return Err(wrong_arity(spec.name));
+        }
+        Ok((command, spec))
     }
 }
 

@@ -18,20 +18,19 @@ pub enum Verdict {
 }
 
 const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
-const MISCONF: &str = "MISCONF Koltso is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may \
+const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may \
      modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
      (stop-writes-on-bgsave-error option). Please check the log for details about the RDB error.";
 const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
 const READONLY: &str = "READONLY You can't write against a read only replica.";
 const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
-const LOADING: &str = "LOADING Koltso is loading the dataset in memory";
+const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 
 impl Executor {
     /// Judges a command of a client by the conditions in force. Called only when there are any.
     #[cold]
-    pub fn judge(&mut self, command: &Command, session: &Session) -> Verdict {
+    pub fn judge(&mut self, command: &Command, flags: Flags, session: &Session) -> Verdict {
         let gates = self.gates;
-        let flags = command.spec.flags;
         if gates.has(Gate::MaxMemory) && command.write && !self.make_room() && command.deny_oom {
             return Verdict::Refuse(OOM.into());
         }

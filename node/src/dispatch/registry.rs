@@ -30,6 +30,8 @@ pub struct Command {
     pub run: Run,
     /// The position of its only key, if it always has exactly one; else 0.
     pub only_key: u8,
+    /// Whether its first argument names a subcommand.
+    pub is_container: bool,
     /// Whether it may write.
     pub write: bool,
     /// Whether it is refused when memory is short.
@@ -66,6 +68,7 @@ impl Registry {
                 spec,
                 run,
                 only_key: only_key(spec),
+                is_container: !spec.subcommands().is_empty(),
                 write: spec.flags.has(Flags::WRITE),
                 deny_oom: spec.flags.has(Flags::DENYOOM),
                 timed: !spec.flags.has(Flags::FAST) && name != "set",
@@ -113,6 +116,15 @@ pub fn unknown_command(args: Args<'_>) -> String {
     }
     text.push_str(&listed);
     text
+}
+
+/// The error for a subcommand that is not there.
+#[cold]
+pub fn unknown_subcommand(args: Args<'_>) -> String {
+    let (name, second) = (args.get(0), args.get(1));
+    let second = String::from_utf8_lossy(&second[..second.len().min(128)]);
+    let name = String::from_utf8_lossy(name).to_uppercase();
+    format!("ERR unknown subcommand '{second}'. Try {name} HELP.")
 }
 
 /// The error for a wrong number of arguments.

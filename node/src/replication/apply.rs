@@ -110,7 +110,7 @@ impl Core {
             return self.whole_unit(token);
         }
         let command = match self.exec.look_up(args) {
-            Ok(command) => command,
+            Ok((command, _)) => command,
             Err(error) => {
                 // Silence would be a replica that differs from its primary without anybody knowing.
                 warning(&format!("== CRITICAL == This replica cannot apply a command of its master: {error}"));

@@ -143,6 +143,6 @@ impl Replication {
 
     /// How many replicas acknowledged something within the last `max_lag_s` seconds.
     pub fn good_replicas(&self, now: UnixMs, max_lag_s: u64) -> usize {
-        self.online().filter(|replica| now.0.saturating_sub(replica.acked_at.0) <= max_lag_s * 1000).count()
+        self.online().filter(|replica| now.0.saturating_sub(replica.acked_at.0) <= max_lag_s.saturating_mul(1000)).count()
     }
 }

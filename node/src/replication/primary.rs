@@ -297,7 +297,8 @@ impl Core {
         }
         if let Some(since) = replication.alone_since {
             let ttl = config.repl_backlog_ttl;
-            if ttl > 0 && !is_replica && replication.log.is_active() && now.0.saturating_sub(since.0) > ttl * 1000 {
+            if ttl > 0 && !is_replica && replication.log.is_active() && now.0.saturating_sub(since.0) > ttl.saturating_mul(1000)
+            {
                 notice("Replication backlog freed after no replica was connected for the time set by repl-backlog-ttl");
                 self.free_backlog();
             }
@@ -345,8 +346,8 @@ impl Core {
             let over_soft = limit.soft > 0 && lag > limit.soft.max(backlog);
             replica.soft_limit_since = if over_soft { replica.soft_limit_since.or(Some(now)) } else { None };
             let soft_for = replica.soft_limit_since.map_or(0, |since| now.0.saturating_sub(since.0));
-            let silent = replica.token.is_some() && now.0.saturating_sub(replica.acked_at.0) > timeout_s * 1000;
-            if over_hard || (over_soft && soft_for > limit.soft_seconds * 1000) {
+            let silent = replica.token.is_some() && now.0.saturating_sub(replica.acked_at.0) > timeout_s.saturating_mul(1000);
+            if over_hard || (over_soft && soft_for > limit.soft_seconds.saturating_mul(1000)) {
                 bad.push((replica.id, replica.token, "it is behind by more than client-output-buffer-limit allows"));
                 add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
             } else if silent {

@@ -32,7 +32,7 @@ fn quit(core: &mut Core, token: Token, _: &OwnedRequest) {
 
 fn select(core: &mut Core, token: Token, request: &OwnedRequest) {
     let Some(index) = parse_i64(request.args().get(1)) else {
-        return core.refuse(token, "ERR invalid DB index");
+        return core.refuse(token, "ERR value is not an integer or out of range");
     };
     match u32::try_from(index).ok().filter(|&db| (db as usize) < core.databases()) {
         Some(db) => {

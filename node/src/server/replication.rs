@@ -119,7 +119,11 @@ fn set_option(core: &mut Core, token: Token, args: Args<'_>, at: usize) -> Resul
             _ => {}
         }
     } else if args.is(at, "RDB-ONLY") {
-        info.rdb_only = parse_i64(value).ok_or("ERR value is not an integer or out of range")? != 0;
+        info.rdb_only = match parse_i64(value) {
+            Some(n @ (0 | 1)) => n == 1,
+            Some(_) => return Err("ERR value is out of range, value must between 0 and 1".to_string()),
+            None => return Err("ERR value is not an integer or out of range".to_string()),
+        };
     } else if args.is(at, "RDB-FILTER-ONLY") {
         if !value.is_empty() && !value.eq_ignore_ascii_case(b"functions") {
             return Err("ERR Unsupported rdb-filter-only option".to_string());
