@@ -1,6 +1,7 @@
 //! Server processes: what a binary is, starting one on its CPUs with its own directory and port, and surely ending it.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +14,7 @@ use crate::client::Client;
 use crate::{Result, launch};
 
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+const VERSION_TIMEOUT: Duration = Duration::from_secs(5);
 const DIRECTORY_PREFIX: &str = "koltso-compare-";
 
 /// Whose command line and habits a binary has.
@@ -35,12 +37,7 @@ pub struct Program {
 impl Program {
     /// Asks the binary for its version, which also tells what it is.
     pub fn identify(name: &str, path: &Path) -> Result<Program> {
-        let output = Command::new(path)
-            .arg("--version")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|e| format!("cannot run {} --version: {e}", path.display()))?;
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let text = version_text(path).map_err(|e| format!("{} --version: {e}", path.display()))?;
         let kind = if text.to_ascii_lowercase().starts_with("koltso") { Kind::Koltso } else { Kind::Redis };
         let mut words = text.split_whitespace();
         let version = words.clone().find_map(|w| w.strip_prefix("v=")).or_else(|| words.nth(1)).unwrap_or("?");
@@ -48,6 +45,25 @@ impl Program {
         let path = if path.components().count() > 1 { std::path::absolute(path)? } else { path.to_owned() };
         Ok(Program { name: name.to_owned(), path, kind, version: version.to_owned() })
     }
+}
+
+/// What `--version` prints. A program that starts to serve instead is ended.
+fn version_text(path: &Path) -> Result<String> {
+    let mut command = Command::new(path);
+    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn()?;
+    let deadline = Instant::now() + VERSION_TIMEOUT;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            return Err(format!("does not end within {VERSION_TIMEOUT:?}").into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let mut text = String::new();
+    child.stdout.take().ok_or("no output")?.read_to_string(&mut text)?;
+    Ok(text.trim().to_owned())
 }
 
 /// A running server. Dropping it kills the process and removes its directory.
