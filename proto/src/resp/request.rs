@@ -173,6 +173,9 @@ impl RequestParser {
     #[inline]
     pub fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<Step, ProtocolError> {
         if self.args_left == 0 {
+            if let Some(len) = self.whole_request(input, limits) {
+                return Ok(Step::Complete(len));
+            }
             match input.first() {
                 None => return Ok(Step::Incomplete(1)),
                 Some(b'*') => {
@@ -196,6 +199,31 @@ impl RequestParser {
             }
         }
         self.advance_bulks(input, limits)
+    }
+
+    /// The shape that nearly every request has: it is all there, and its headers are short. `None` otherwise, whatever the reason,
+    /// and nothing has happened.
+    #[inline]
+    fn whole_request(&mut self, input: &[u8], limits: &Limits) -> Option<usize> {
+        let (count, mut at) = short_header(input, b'*')?;
+        if count == 0 || count as u64 > limits.args_max {
+            return None;
+        }
+        for _ in 0..count {
+            let whole = short_header(&input[at..], b'$').and_then(|(len, header_len)| {
+                let start = at + header_len;
+                let end = start + len;
+                // Lengths here are below 100,000; who has yet to authenticate may send less, and is looked at below.
+                (input.len() >= end + 2 && !limits.unauthenticated).then_some((start, len, end + 2))
+            });
+            let Some((start, len, next)) = whole else {
+                self.spans.clear();
+                return None;
+            };
+            self.spans.push(Span { start: start as u32, len: len as u32 });
+            at = next;
+        }
+        Some(at)
     }
 
     #[inline]
@@ -261,6 +289,36 @@ impl RequestParser {
         self.spans.extend(ends.iter().map(|&(start, end)| Span { start: start as u32, len: (end - start) as u32 }));
         Ok(Step::Complete(end + 1))
     }
+}
+
+/// Reads a header of this kind with a number of one to five digits: the number, and the length of the header. `None` for every
+/// other header, and where fewer than eight bytes are left.
+///
+/// Eight bytes at a time: `$64\r\n` is the word whose lowest byte is the kind, then digits, then CR and LF.
+#[inline]
+fn short_header(input: &[u8], kind: u8) -> Option<(usize, usize)> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(*input.first_chunk::<8>()?);
+    if word as u8 != kind {
+        return None;
+    }
+    // The lowest bit that is set marks the first CR, by the classic test for a zero byte.
+    let crs = word ^ (EACH * 0x0d);
+    let zeros = crs.wrapping_sub(EACH) & !crs & (EACH * 0x80);
+    let cr = zeros.trailing_zeros() / 8;
+    if !(2..=6).contains(&cr) || (word >> (8 * (cr + 1))) as u8 != b'\n' {
+        return None;
+    }
+    let digits = ((word >> 8) & ((1 << (8 * (cr - 1))) - 1)) ^ ((EACH * 0x30) & ((1 << (8 * (cr - 1))) - 1));
+    // Every byte must be at most 9: adding 0x76 reaches the top bit from 10 on.
+    if (digits.wrapping_add(EACH * 0x76) | digits) & (EACH * 0x80) != 0 || (cr > 2 && digits as u8 == 0) {
+        return None;
+    }
+    let mut number = digits as u8 as usize;
+    for i in 1..cr - 1 {
+        number = number * 10 + usize::from((digits >> (8 * i)) as u8);
+    }
+    Some((number, cr as usize + 2))
 }
 
 #[cold]
@@ -353,6 +411,27 @@ mod tests {
             (&[b'a'; LINE_LEN_MAX + 1], "too big inline request"),
         ] {
             assert_eq!(parse_all(input, input.len()).unwrap_err().0, text);
+        }
+    }
+
+    #[test]
+    fn short_headers_are_read_as_long_ones_are() {
+        for (text, expected) in [
+            (&b"$1\r\nabcd"[..], Some((1, 4))),
+            (b"$64\r\nabc", Some((64, 5))),
+            (b"$99999\r\n", Some((99_999, 8))),
+            (b"$0\r\n\r\nab", Some((0, 4))),
+            (b"$01\r\nabc", None),
+            (b"$\r\nabcdef", None),
+            (b"$1a\r\nabc", None),
+            (b"$1:\r\nabc", None),
+            (b"$-1\r\nabc", None),
+            (b"$1\rXabcd", None),
+            (b"*1\r\nabcd", None),
+            (b"$100000\r\n", None),
+            (b"$1\r\nabc", None),
+        ] {
+            assert_eq!(short_header(text, b'$'), expected, "{}", String::from_utf8_lossy(text));
         }
     }
 
