@@ -11,7 +11,7 @@ use crate::replication::{Replication, random_id};
 use crate::service::{self, LoadJob, Loaded, ServiceCommand, Surroundings};
 use crate::shard::Shard;
 use crate::shared::{Gate, Shared, now_ms};
-use koltso_proto::id::{Offset, ShardId};
+use koltso_proto::id::{DbIndex, Offset, ReplId, ShardId};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -170,13 +170,17 @@ fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
             return core.stop_node();
         }
     };
+    let is_replica = core.exec.config.replicaof.is_some();
     core.with_all_shards(Box::new(move |core| {
         for shard in core.exec.shards.iter_mut().flatten() {
             shard.commit_staging();
         }
         notice(&format!("DB loaded from disk: {} keys", loaded.keys));
         if let (Some(replication), Some((replid, offset, db))) = (&mut core.replication, loaded.history) {
-            replication.resume(replid, offset, db);
+            replication.resume(replid, offset, db, is_replica);
+            for shard in core.exec.shards.iter_mut().flatten() {
+                shard.logged = !is_replica;
+            }
         }
         core.shared.set_gate(Gate::Loading, false);
         ready(core);
@@ -296,12 +300,16 @@ fn stop_on_signals(log_core: crate::reactor::inbox::Sender<Message>) {
 }
 
 impl Replication {
-    /// Continues a history that a file has recorded.
-    fn resume(&mut self, replid: koltso_proto::id::ReplId, offset: Offset, db: koltso_proto::id::DbIndex) {
+    /// Continues a history that a file has recorded. What this node wrote after the file was written is lost, and replicas may
+    /// have it: so a primary gives the future a name of its own.
+    fn resume(&mut self, replid: ReplId, offset: Offset, db: DbIndex, is_replica: bool) {
         self.ids.current = replid;
         self.log.restart_at(offset);
         self.log.activate();
-        self.log.note_selected(db);
-        self.resumed = true;
+        if is_replica {
+            self.log.note_selected(db);
+        } else {
+            self.ids.branch(offset);
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::Core;
 use crate::commands::Origin;
 use crate::connection::{OwnedRequest, ReplyMode, Stall, Token, Transaction};
 use crate::dispatch::executor::{ShardSet, Who};
-use crate::dispatch::gates::Verdict;
+use crate::dispatch::gates::{OOM, Verdict};
 use crate::dispatch::hop::Batch;
 use crate::dispatch::registry::{Command, Run};
 use crate::shared::Gate;
@@ -179,6 +179,9 @@ impl Core {
     fn execute_here(&mut self, token: Token, command: &Command, request: &OwnedRequest) {
         let Some((who, resp3)) = self.who(token) else { return };
         let (Run::Keys(handler) | Run::AllKeys(handler)) = command.run else { return };
+        if self.exec.lacks_room(command) {
+            return self.refuse(token, OOM);
+        }
         let mut reply = Reply::new(resp3);
         let start = std::time::Instant::now();
         self.exec.effects.begin_unit();
@@ -243,6 +246,12 @@ impl Core {
             if spoiled {
                 return self.reply(token, Reply::null_array);
             }
+        }
+        let mut commands = transaction.commands.iter().filter_map(|(index, _)| self.exec.registry.by_index(*index));
+        if let Some(write) = commands.find(|command| command.deny_oom)
+            && self.exec.lacks_room(write)
+        {
+            return self.refuse(token, OOM);
         }
         self.set_in_exec(token, true);
         self.exec.effects.begin_unit();

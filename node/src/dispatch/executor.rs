@@ -1,6 +1,6 @@
 //! What runs commands on one core: the shards that are here, and everything an execution is handed.
 
-use super::gates::Verdict;
+use super::gates::{OOM, Verdict};
 use super::hop::Outbox;
 use super::registry::{Command, Registry, Run, registry, unknown_command, unknown_subcommand, wrong_arity};
 use crate::commands::{Ctx, Handler, Origin};
@@ -199,6 +199,10 @@ impl Executor {
         match self.route(command, args) {
             Route::Local if self.shards[self.id].is_none() => return Some(Stop::ShardAway),
             Route::Local => {
+                if self.lacks_room(command) {
+                    self.refuse(conn, OOM);
+                    return None;
+                }
                 let mark = conn.output.reply.buf.len();
                 self.timed_local(command, handler, conn, token, args);
                 self.processed += 1;

@@ -17,7 +17,8 @@ pub enum Verdict {
     Core,
 }
 
-const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+/// The error for a write that there is no memory for.
+pub const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may \
      modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
      (stop-writes-on-bgsave-error option). Please check the log for details about the RDB error.";
@@ -31,9 +32,6 @@ impl Executor {
     #[cold]
     pub fn judge(&mut self, command: &Command, flags: Flags, session: &Session) -> Verdict {
         let gates = self.gates;
-        if gates.has(Gate::MaxMemory) && command.write && !self.make_room() && command.deny_oom {
-            return Verdict::Refuse(OOM.into());
-        }
         if command.write {
             if gates.has(Gate::SaveFailed) {
                 return Verdict::Refuse(MISCONF.into());
@@ -58,7 +56,14 @@ impl Executor {
         Verdict::Go
     }
 
-    /// Evicts until memory is below its limit again; false if it could not be brought there.
+    /// Where a command is about to run: makes room for it if memory is short. True if there is none, and it must not run.
+    #[inline]
+    pub fn lacks_room(&mut self, command: &Command) -> bool {
+        self.gates.has(Gate::MaxMemory) && command.write && !self.make_room() && command.deny_oom
+    }
+
+    /// Evicts from the shards that are here until memory is below its limit again; false if it could not be brought there.
+    #[cold]
     pub fn make_room(&mut self) -> bool {
         let limit = self.config.maxmemory;
         if limit == 0 {
@@ -78,11 +83,14 @@ impl Executor {
     }
 
     fn evict_one(&mut self) -> bool {
-        let (id, now) = (self.id, self.now);
+        let now = self.now;
         let (policy, samples) = (self.config.eviction_policy(), self.config.maxmemory_samples as usize);
-        let Some(shard) = self.shards[id].as_deref_mut() else { return false };
-        let Some((db, key)) = shard.evict_one(policy, samples, &mut self.rng, now) else { return false };
-        if shard.logged {
+        let rng = &mut self.rng;
+        let mut shards = self.shards.iter_mut().flatten();
+        let evicted =
+            shards.find_map(|shard| shard.evict_one(policy, samples, rng, now).map(|(db, key)| (db, key, shard.logged)));
+        let Some((db, key, logged)) = evicted else { return false };
+        if logged {
             let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
             self.effects.begin_unit();
             self.effects.push(db, [name, &key[..]].into_iter());

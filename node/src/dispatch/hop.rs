@@ -4,6 +4,7 @@
 //! sends the same batch back with the replies in it.
 
 use super::executor::{Executor, Who};
+use super::gates::OOM;
 use super::registry::Run;
 use crate::commands::Origin;
 use crate::connection::Token;
@@ -119,7 +120,10 @@ impl Executor {
             spans_start = spans_end;
             batch.replies.resp3 = asker.resp3;
             let who = Who { db: asker.db, no_touch: asker.no_touch, origin: asker.origin };
-            match self.registry.by_index(command).map(|c| c.run) {
+            let command = self.registry.by_index(command);
+            let no_room = asker.origin == Origin::Client && command.is_some_and(|command| self.lacks_room(command));
+            match command.map(|command| command.run) {
+                _ if no_room => batch.replies.error(OOM),
                 Some(Run::Keys(handler) | Run::AllKeys(handler)) => self.execute(handler, who, &mut batch.replies, args),
                 _ => batch.replies.error("ERR internal: a command about no key cannot hop"),
             }

@@ -90,8 +90,6 @@ pub struct Replication {
     pub ask_acks: bool,
     /// Since when there has been no replica.
     pub alone_since: Option<UnixMs>,
-    /// Whether the data was loaded from a file that says which history it belongs to.
-    pub resumed: bool,
     next_id: u64,
 }
 
@@ -110,7 +108,6 @@ impl Replication {
             last_ping: Instant::now(),
             ask_acks: false,
             alone_since: None,
-            resumed: false,
             next_id: 1,
         }
     }
