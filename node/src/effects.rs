@@ -41,6 +41,8 @@ pub struct EffectBuffer {
     dbs: Option<(DbIndex, DbIndex)>,
     unit_start: usize,
     unit_len: usize,
+    /// Whether a unit has begun and not ended.
+    open: bool,
 }
 
 impl EffectBuffer {
@@ -48,6 +50,7 @@ impl EffectBuffer {
     #[inline]
     pub fn begin_unit(&mut self) {
         self.unit_len = 0;
+        self.open = true;
     }
 
     /// Appends one command to the unit.
@@ -78,6 +81,7 @@ impl EffectBuffer {
     /// Ends the unit, wrapping it in `MULTI`/`EXEC` if it is more than one command.
     #[inline]
     pub fn end_unit(&mut self) {
+        self.open = false;
         if self.unit_len > 1 {
             self.wrap_unit();
         }
@@ -104,8 +108,11 @@ impl EffectBuffer {
         self.buf.is_empty()
     }
 
-    /// Takes what is waiting, for the log.
+    /// Takes what is waiting, for the log; nothing while a unit is open, which reaches the log whole.
     pub fn take(&mut self) -> Option<Batch> {
+        if self.open && self.unit_len > 0 {
+            return None;
+        }
         let (first_db, last_db) = self.dbs.take()?;
         Some(Batch { bytes: self.buf.split().freeze(), first_db, last_db })
     }
@@ -145,6 +152,21 @@ mod tests {
         let batch = effects.take().unwrap();
         assert_eq!(text(&batch), "*2 $3 DEL $1 a *1 $5 MULTI *2 $3 DEL $1 b *2 $3 DEL $1 c *1 $4 EXEC ");
         assert!(effects.take().is_none());
+    }
+
+    #[test]
+    fn a_unit_is_not_taken_before_it_ends() {
+        let mut effects = EffectBuffer::default();
+        effects.begin_unit();
+        push(&mut effects, 0, &["DEL", "before"]);
+        effects.end_unit();
+        effects.begin_unit();
+        push(&mut effects, 0, &["DEL", "a"]);
+        assert!(effects.take().is_none());
+        push(&mut effects, 0, &["DEL", "b"]);
+        effects.end_unit();
+        let batch = effects.take().unwrap();
+        assert_eq!(text(&batch), "*2 $3 DEL $6 before *1 $5 MULTI *2 $3 DEL $1 a *2 $3 DEL $1 b *1 $4 EXEC ");
     }
 
     #[test]

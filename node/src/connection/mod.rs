@@ -144,19 +144,20 @@ impl Connection {
 
     /// Puts an awaited reply into its place; what has become sendable moves to the output.
     pub fn fulfil(&mut self, seq: u64, reply: &[u8]) {
-        let first = match self.awaited.front() {
-            Some(front) => front.seq,
-            None => return,
-        };
-        if seq == first {
-            self.output.reply.raw(reply);
-            self.awaited.pop_front();
-            while let Some(Awaited { reply: Some(_), .. }) = self.awaited.front() {
-                let next = self.awaited.pop_front().and_then(|a| a.reply).unwrap_or_default();
-                self.output.reply.raw(&next);
+        let Some(front) = self.awaited.front() else { return };
+        // Places are numbered without a gap.
+        let place = seq.wrapping_sub(front.seq) as usize;
+        if place > 0 {
+            if let Some(awaited) = self.awaited.get_mut(place) {
+                awaited.reply = Some(reply.to_vec());
             }
-        } else if let Some(place) = self.awaited.iter_mut().find(|place| place.seq == seq) {
-            place.reply = Some(reply.to_vec());
+            return;
+        }
+        self.output.reply.raw(reply);
+        self.awaited.pop_front();
+        while let Some(Awaited { reply: Some(_), .. }) = self.awaited.front() {
+            let next = self.awaited.pop_front().and_then(|a| a.reply).unwrap_or_default();
+            self.output.reply.raw(&next);
         }
     }
 
@@ -176,10 +177,15 @@ impl Connection {
         if self.awaited.is_empty() {
             return;
         }
-        let reply = self.output.reply.buf.split_off(mark);
-        let seq = self.next_seq;
-        self.next_seq += 1;
-        self.awaited.push_back(Awaited { seq, reply: Some(reply) });
+        let written = &self.output.reply.buf[mark..];
+        if let Some(Awaited { reply: Some(reply), .. }) = self.awaited.back_mut() {
+            reply.extend_from_slice(written);
+        } else {
+            let reply = Some(written.to_vec());
+            self.awaited.push_back(Awaited { seq: self.next_seq, reply });
+            self.next_seq += 1;
+        }
+        self.output.reply.buf.truncate(mark);
     }
 
     /// Whether an operation of the kernel may still use this connection.

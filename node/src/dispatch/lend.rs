@@ -30,6 +30,8 @@ pub struct Lending {
     requests: VecDeque<usize>,
     /// Whether this core's own shard is held for the job at the front, and must not be lent.
     reserved: bool,
+    /// Whether a job is being run: what it asks for itself has to wait until its own shards are back.
+    running: bool,
     /// Batches from other cores that wait for this core's shard.
     pub batches: VecDeque<Box<super::hop::Batch>>,
     /// Entries that are being loaded and wait for it.
@@ -54,9 +56,10 @@ impl Core {
         self.with_shards(ShardSet::all(self.exec.shards.len()), work);
     }
 
-    /// Brings the job at the front as far as possible.
+    /// Brings the job at the front as far as possible. Not from within a job: a second one would see the first half done, and
+    /// lose the hold on its shards to the end of the first.
     fn advance_jobs(&mut self) {
-        loop {
+        while !self.lending.running {
             let id = self.exec.id;
             let Some(job) = self.lending.jobs.front_mut() else { return self.resume_after_jobs() };
             let Some(next) = job.wanted.iter().find(|&shard| !job.held.contains(shard)) else {
@@ -86,7 +89,9 @@ impl Core {
 
     fn run_job(&mut self) {
         let Some(job) = self.lending.jobs.pop_front() else { return };
+        self.lending.running = true;
         (job.work)(self);
+        self.lending.running = false;
         self.flush_effects();
         let id = self.exec.id;
         for shard in job.held.iter().filter(|&shard| shard != id) {
