@@ -1,10 +1,14 @@
 //! Measures the table by itself: resident bytes per key, CPU time per operation, and the longest step while growing.
 //!
-//! `cargo run --release -p koltso --example table_figures [memory | speed | growth] [million keys]`
+//! `cargo run --release -p koltso --example table_figures [memory | speed | snapshot | growth] [million keys]`
 
+use koltso::shard::rdb_sink::{AccessNote, EncodedSink, RdbOptions};
 use koltso::shard::table::Table;
-use koltso_proto::id::UnixMs;
+use koltso::shard::{Shard, SnapshotProgress};
+use koltso_proto::id::{DbIndex, ShardId, UnixMs};
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[global_allocator]
@@ -26,6 +30,9 @@ fn main() {
         speed(10_000);
         speed(100_000);
         speed(2_000_000);
+    }
+    if what == "snapshot" || what == "all" {
+        snapshot(3_000_000);
     }
     if what == "growth" || what == "all" {
         growth((millions * 1e6) as u64);
@@ -119,6 +126,48 @@ fn speed(keys: u64) {
         table.delete(black_box(key));
         table.set_string(black_box(key), &[b'y'; 64], None, NOW);
     });
+}
+
+struct Count(AtomicUsize);
+
+impl EncodedSink for Count {
+    fn send(&self, _: DbIndex, bytes: Vec<u8>) {
+        self.0.fetch_add(bytes.len(), Ordering::Relaxed);
+    }
+}
+
+/// Walking alone, and then with writes that come before the walk.
+fn snapshot(keys: u64) {
+    let mut shard = Shard::new(ShardId(0), 1);
+    let value: Vec<u8> = (0..200).map(|n: u8| n.wrapping_mul(167) ^ (n >> 3)).collect();
+    for n in 0..keys {
+        shard.dbs[0].set_string(&key(n), &value, None, NOW);
+    }
+    for writes_per_step in [0, 20] {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let target: Arc<dyn EncodedSink> = count.clone();
+        let begin = cpu_time();
+        shard.begin_rdb_snapshot(RdbOptions { version: 10, access: AccessNote::None, compress: false }, &target);
+        let cut = cpu_time() - begin;
+        let (mut writes, mut longest) = (0u64, Duration::ZERO);
+        while shard.snapshot_step(64) == SnapshotProgress::More {
+            for _ in 0..writes_per_step {
+                writes += 1;
+                let begin = cpu_time();
+                shard.dbs[0].set_string(&key(writes.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys), &value, None, NOW);
+                longest = longest.max(cpu_time() - begin);
+            }
+        }
+        let total = cpu_time() - begin;
+        let bytes = count.0.load(Ordering::Relaxed);
+        println!(
+            "snapshot of {keys} keys of 200 bytes with {writes} writes: cut {} us, {:.0} ns a key, {:.0} MB/s, longest write {} us",
+            cut.as_micros(),
+            total.as_nanos() as f64 / keys as f64,
+            bytes as f64 / 1e6 / total.as_secs_f64(),
+            longest.as_micros()
+        );
+    }
 }
 
 fn growth(keys: u64) {

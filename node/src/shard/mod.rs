@@ -28,6 +28,9 @@ pub use snapshot::Progress as SnapshotProgress;
 use table::Table;
 use watch::WatchList;
 
+/// Tables with more entries than this are dropped bit by bit.
+const DROP_AT_ONCE_MAX: usize = 1000;
+
 /// What a shard counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ShardStats {
@@ -106,11 +109,13 @@ impl Shard {
         self.dbs.swap(a.0 as usize, b.0 as usize);
     }
 
-    /// Puts a table aside that is not a database any more.
+    /// Puts a table aside that is not a database any more. A small one is dropped at once; and what was put aside before must go
+    /// first, so that this cannot pile up.
     fn discard(&mut self, table: Table) {
         if table.cut.is_some() {
             self.detached.push(table);
-        } else if !table.is_empty() {
+        } else if table.len() > DROP_AT_ONCE_MAX {
+            self.dropping.retain(|older| older.len() <= DROP_AT_ONCE_MAX);
             self.dropping.push(table);
         }
     }
