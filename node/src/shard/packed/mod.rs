@@ -27,6 +27,7 @@ pub(super) use moves::NewBody;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher};
 use std::ptr::NonNull;
+use std::sync::Arc;
 pub use view::EntryRef;
 use view::Raw;
 
@@ -288,8 +289,8 @@ impl Segment {
 
     // ---- changing ---------------------------------------------------------------------------------------------------
 
-    /// Puts a short string in place of the value, if the slot is large enough and holds nothing that must be dropped. The key
-    /// stays; deadline and access bits become these. Says whether it was done.
+    /// Puts a string in place of the value if that needs no other slot: if it is short, as the old one was, and the slot is large
+    /// enough; or if both are long. The key stays; deadline and access bits become these. Says whether it was done.
     #[inline]
     pub(super) fn overwrite(&mut self, slot: Slot, text: &[u8], expire: Option<UnixMs>, access: u32, is_raw: bool) -> bool {
         let raw = self.checked(slot);
@@ -298,7 +299,7 @@ impl Segment {
         unsafe {
             let old = raw.header();
             if old.is_owned() || text.len() > INLINE_LEN_MAX {
-                return false;
+                return self.overwrite_long(slot, text, expire, access, is_raw);
             }
             let new = old.with_text(text.len()).with_deadline(expire.is_some()).with_raw(is_raw).with_access(access);
             let slot_len = old.slot_len();
@@ -314,6 +315,32 @@ impl Segment {
                 raw.0.add(8).cast::<u64>().write(expire.0);
             }
             raw.set_header(new);
+        }
+        true
+    }
+
+    #[cold]
+    fn overwrite_long(&mut self, slot: Slot, bytes: &[u8], expire: Option<UnixMs>, access: u32, is_raw: bool) -> bool {
+        let raw = self.checked(slot);
+        // SAFETY: the slot is live (3), and the segment is borrowed mutably. The parts of the header that are changed say nothing
+        // of what else is in the slot.
+        unsafe {
+            let old = raw.header();
+            if bytes.len() <= INLINE_LEN_MAX || !old.is_owned() || old.has_deadline() != expire.is_some() {
+                return false;
+            }
+            let Value::Str(own) = raw.value_ptr().as_mut() else { return false };
+            match Arc::get_mut(own) {
+                Some(own) if own.capacity() / 2 <= bytes.len() => {
+                    own.clear();
+                    own.extend_from_slice(bytes);
+                }
+                _ => *own = Arc::new(bytes.to_vec()),
+            }
+            if let Some(expire) = expire {
+                raw.0.add(8).cast::<u64>().write(expire.0);
+            }
+            raw.set_header(old.with_raw(is_raw).with_access(access));
         }
         true
     }

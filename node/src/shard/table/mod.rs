@@ -205,18 +205,15 @@ impl Table {
         let hash = self.hash(key);
         let number = self.segment_for(hash);
         self.preserve(number);
-        let part = self.segments.get_mut(number);
+        let part = self.segments.get(number);
         let Some(slot) = part.entries.find(hash, key) else {
             return self
                 .add(hash, Draft { key, body: Body::string(bytes), expire, access: self.policy.fresh(now), raw: false });
         };
         let old = part.entries.at(slot);
-        let (old_expire, old_access) = (old.expire(), old.access());
-        let access = match self.policy {
-            AccessPolicy::Lru => self.policy.fresh(now),
-            AccessPolicy::Lfu { .. } => self.policy.used(old_access, now, || self.random.get()),
-        };
-        let done = part.entries.overwrite(slot, bytes, expire, access, false);
+        let old_expire = old.expire();
+        let access = self.policy.used(old.access(), now, || self.next_random());
+        let done = self.segments.get_mut(number).entries.overwrite(slot, bytes, expire, access, false);
         let spot = Spot { segment: number, slot };
         if expire != old_expire {
             self.note_deadline(spot, old_expire, expire);

@@ -2,10 +2,10 @@
 
 use crate::shard::packed::Segment;
 
-/// Segments split when they have between this many entries and twice as many.
-const SPLIT_LEN_MIN: u32 = 512;
+/// Segments split when they have between this many entries and twice as many: at most as many as an index of 1024 places takes.
+const SPLIT_LEN_MIN: u32 = 448;
 /// Segments split when they have this many bytes for each entry that they might have.
-const SPLIT_BYTES_PER_ENTRY: usize = 160;
+const SPLIT_BYTES_PER_ENTRY: usize = 192;
 /// Segments are kept in blocks, so that the list grows without being copied.
 const BLOCK_LEN: usize = 256;
 

@@ -53,8 +53,8 @@ fn random_key(rng: &mut SmallRng, keys: u32) -> Vec<u8> {
 
 fn random_text(rng: &mut SmallRng) -> Vec<u8> {
     let len = match rng.random_range(0..20) {
-        0 => rng.random_range(0..3000),
-        1..4 => rng.random_range(0..300),
+        0..2 => rng.random_range(0..3000),
+        2..5 => rng.random_range(0..300),
         _ => rng.random_range(0..40),
     };
     (0..len).map(|_| rng.random()).collect()
