@@ -26,7 +26,14 @@ impl Core {
         }
         let (command, spec) = match self.exec.look_up(request.args()) {
             Ok(found) => found,
-            Err(error) => return self.refuse_request(token, &request, &error),
+            Err(error) => {
+                // A browser that was led here sends HTTP: it gets no second command.
+                if ["POST", "HOST:"].iter().any(|word| request.args().is(0, word)) {
+                    crate::logging::warning("Possible SECURITY ATTACK detected: a client speaks HTTP. It is disconnected.");
+                    return self.close(token);
+                }
+                return self.refuse_request(token, &request, &error);
+            }
         };
         let Some(conn) = self.conn(token) else { return };
         if !conn.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
