@@ -28,8 +28,21 @@ impl Aggregate {
     fn apply(self, a: f64, b: f64) -> f64 {
         match self {
             Aggregate::Sum => number_or_zero(a + b),
-            Aggregate::Min => a.min(b),
-            Aggregate::Max => a.max(b),
+            // Spelled out, because of -0 and 0 the first stays.
+            Aggregate::Min => {
+                if b < a {
+                    b
+                } else {
+                    a
+                }
+            }
+            Aggregate::Max => {
+                if b > a {
+                    b
+                } else {
+                    a
+                }
+            }
         }
     }
 }
@@ -145,7 +158,8 @@ impl Query {
     }
 
     fn run(&self, limits: &Thresholds) -> Zset {
-        let mut result = Zset::default();
+        // In the large form, which keeps scores as they are: the packed one has no minus zero.
+        let mut result = Zset::for_members(usize::MAX, 0, limits);
         let mut text = IntText::new();
         match self.operation {
             Operation::Union => {
@@ -203,7 +217,10 @@ fn combine_and_reply(cx: &mut Ctx<'_>, args: Args<'_>, operation: Operation, nam
 
 fn combine_and_store(cx: &mut Ctx<'_>, args: Args<'_>, operation: Operation, name: &str) -> Outcome {
     let query = Query::parse(cx, args, 2, operation, Form::Store, name)?;
-    let result = query.run(&limits(cx));
+    let limits = limits(cx);
+    let mut result = query.run(&limits);
+    let longest = result.iter().map(|(member, _)| member.text_len()).max().unwrap_or_default();
+    result.shrink_if_possible(longest, &limits);
     let len = result.len();
     store(cx, args.get(1), result);
     cx.reply.len(len);

@@ -236,6 +236,7 @@ impl Zset {
         {
             let mut pack = Listpack::new();
             for (member, score) in big.range(0) {
+                // As text, because a member in a table may be the text of an integer.
                 pack.push_back_element(member);
                 packed::push_score(&mut pack, score);
             }

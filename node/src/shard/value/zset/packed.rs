@@ -70,8 +70,8 @@ pub(super) fn push_score(pack: &mut Listpack, score: f64) {
 /// A score as real servers keep it in a listpack: whole numbers up to 2^62 in full, others with 17 digits. `ZSCAN` shows it.
 pub fn text_of(score: f64) -> Vec<u8> {
     let mut text = Vec::with_capacity(24);
-    let whole = score.trunc() == score && score.abs() <= WHOLE_MAX;
-    if whole && (score != 0.0 || score.is_sign_positive()) {
+    // Minus zero counts as whole, and so loses its sign.
+    if score.trunc() == score && score.abs() <= WHOLE_MAX {
         write_i64(&mut text, score as i64);
     } else {
         write_f64(&mut text, score);
