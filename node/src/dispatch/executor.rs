@@ -328,7 +328,11 @@ impl Executor {
         }
         if matches!(command.run, Run::Keys(_)) {
             // Where keys cannot be told because the arguments are wrong, the command will say so itself, wherever it runs.
-            if let Ok(keys) = command.spec.keys(args.len(), |i| args.get(i)) {
+            let mut spec = command.spec;
+            if command.is_container && args.len() > 1 {
+                spec = spec.subcommand(args.get(1)).unwrap_or(spec);
+            }
+            if let Ok(keys) = spec.keys(args.len(), |i| args.get(i)) {
                 for (position, _) in keys.iter() {
                     set.insert(self.shard_of(args.get(position)));
                 }

@@ -28,12 +28,18 @@ enum Applied {
 impl Core {
     /// Applies what has arrived of the stream, as far as that is possible now.
     pub fn apply_stream(&mut self, token: Token) {
+        self.apply_pending(token, false);
+    }
+
+    /// Applies what has arrived; `held` says that every shard is here, for a command before, and the commands after it can
+    /// just as well be run at once.
+    fn apply_pending(&mut self, token: Token, held: bool) {
         let now = self.exec.now;
         if let Some(upstream) = self.replication.as_mut().and_then(|replication| replication.upstream.as_mut()) {
             upstream.last_io = now;
         }
         let Some(conn) = self.conn(token) else { return };
-        if conn.stall != Stall::None || conn.closing != Closing::No {
+        if (conn.stall != Stall::None && !held) || conn.closing != Closing::No {
             return;
         }
         let mut parser = std::mem::take(&mut conn.parser);
@@ -45,10 +51,10 @@ impl Core {
             if conn.closing != Closing::No {
                 return;
             }
-            if conn.stall != Stall::None {
+            if !held && conn.stall != Stall::None {
                 break;
             }
-            if self.has_jobs() {
+            if !held && self.has_jobs() {
                 self.stall(token, Stall::AfterJobs);
                 self.lending.after_jobs.push(token);
                 break;
@@ -57,7 +63,7 @@ impl Core {
                 Ok(Step::Incomplete(_)) => break,
                 Ok(Step::Complete(len)) => {
                     let args = parser.args(&pending[at..]);
-                    let applied = self.apply_one(token, args, &pending[at..at + len]);
+                    let applied = self.apply_one(token, args, &pending[at..at + len], held);
                     parser.reset();
                     at += len;
                     if matches!(applied, Applied::Waiting) {
@@ -86,7 +92,7 @@ impl Core {
         }
     }
 
-    fn apply_one(&mut self, token: Token, args: Args<'_>, raw: &[u8]) -> Applied {
+    fn apply_one(&mut self, token: Token, args: Args<'_>, raw: &[u8], held: bool) -> Applied {
         let Some(stream) = self.stream(token) else { return Applied::Dispatched };
         let offset = Offset(stream.dispatched.0 + stream.open_bytes);
         stream.unlogged.extend_from_slice(raw);
@@ -100,6 +106,9 @@ impl Core {
         }
         if args.is(0, "EXEC") {
             let commands = stream.transaction.take().unwrap_or_default();
+            if held {
+                return self.apply_held(token, &commands);
+            }
             return self.apply_transaction(token, commands);
         }
         if args.is(0, "REPLCONF") {
@@ -122,7 +131,18 @@ impl Core {
             commands.push((command.spec.index() as u16, OwnedRequest::new(args)));
             return Applied::Dispatched;
         }
+        if held {
+            return self.apply_held(token, &[(command.spec.index() as u16, OwnedRequest::new(args))]);
+        }
         self.apply_command(token, command, args)
+    }
+
+    /// Applies commands as one unit over shards that are all here.
+    fn apply_held(&mut self, token: Token, commands: &[(u16, OwnedRequest)]) -> Applied {
+        for (index, request) in commands {
+            self.apply_borrowed(token, *index, request);
+        }
+        self.whole_unit(token)
     }
 
     fn apply_command(&mut self, token: Token, command: &'static Command, args: Args<'_>) -> Applied {
@@ -190,18 +210,22 @@ impl Core {
         self.borrow_and_apply(token, set, commands)
     }
 
-    /// Applies commands as one unit over the shards they need; its bytes enter the log at the same moment.
+    /// Applies commands as one unit over the shards they need; its bytes enter the log at the same moment. Borrowing costs a
+    /// round of messages, so where it takes other cores' shards it takes all of them, and what has arrived behind the unit is
+    /// applied in the same go.
     fn borrow_and_apply(&mut self, token: Token, set: ShardSet, commands: Vec<(u16, OwnedRequest)>) -> Applied {
         // What was dispatched before stands in the log before.
         self.stall(token, Stall::Lend);
+        let alone = set == self.own_shard();
+        let set = if alone { set } else { ShardSet::all(self.exec.shards.len()) };
         self.with_shards(
             set,
             Box::new(move |core| {
-                for (index, request) in &commands {
-                    core.apply_borrowed(token, *index, request);
-                }
-                core.whole_unit(token);
+                core.apply_held(token, &commands);
                 core.log_stream(token);
+                if !alone {
+                    core.apply_pending(token, true);
+                }
                 core.unstall(token, Stall::Lend);
             }),
         );

@@ -36,6 +36,8 @@ impl Core {
         let Some(replication) = &mut self.replication else { return };
         if replication.upstream.as_ref().is_some_and(|upstream| !upstream.is_connected()) {
             let token = self.adopt(fd, session);
+            // It stays, as the client it was.
+            self.shared.connected_clients.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.reply(token, |r| r.error("NOMASTERLINK Can't SYNC while not connected with my master"));
             return self.feed(token, leftover);
         }
