@@ -176,6 +176,7 @@ fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
             shard.commit_staging();
         }
         notice(&format!("DB loaded from disk: {} keys", loaded.keys));
+        core.shared.save.last_loaded.store(loaded.keys, Ordering::Relaxed);
         if let (Some(replication), Some((replid, offset, db))) = (&mut core.replication, loaded.history) {
             replication.resume(replid, offset, db, is_replica);
             for shard in core.exec.shards.iter_mut().flatten() {

@@ -3,9 +3,10 @@
 //! Everything here is read-mostly. A core looks at it once a turn, never once a command; counters are added to once a turn.
 
 use crate::config::Config;
+use crate::info::rates::{RATES, Rates};
 use koltso_proto::id::UnixMs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A condition that makes some commands need a look before they run; a set of them is a [`Gates`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Counters {
     pub total_commands_processed: AtomicU64,
     pub total_net_input_bytes: AtomicU64,
     pub total_net_output_bytes: AtomicU64,
+    pub total_net_repl_input_bytes: AtomicU64,
+    pub total_net_repl_output_bytes: AtomicU64,
     pub rejected_connections: AtomicU64,
     pub total_error_replies: AtomicU64,
     pub client_output_buffer_limit_disconnections: AtomicU64,
@@ -70,6 +73,46 @@ pub struct Counters {
     pub keyspace_misses: AtomicU64,
     pub expired_keys: AtomicU64,
     pub evicted_keys: AtomicU64,
+}
+
+impl Counters {
+    /// Sets all to zero (`CONFIG RESETSTAT`).
+    pub fn reset(&self) {
+        for counter in [
+            &self.total_connections_received,
+            &self.total_commands_processed,
+            &self.total_net_input_bytes,
+            &self.total_net_output_bytes,
+            &self.total_net_repl_input_bytes,
+            &self.total_net_repl_output_bytes,
+            &self.rejected_connections,
+            &self.total_error_replies,
+            &self.client_output_buffer_limit_disconnections,
+            &self.client_query_buffer_limit_disconnections,
+            &self.unexpected_error_replies,
+            &self.sync_full,
+            &self.sync_partial_ok,
+            &self.sync_partial_err,
+            &self.keyspace_hits,
+            &self.keyspace_misses,
+            &self.expired_keys,
+            &self.evicted_keys,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Those that have a rate, in the order of [`Rate`](crate::info::rates::Rate).
+    pub fn with_rates(&self) -> [u64; RATES] {
+        [
+            &self.total_commands_processed,
+            &self.total_net_input_bytes,
+            &self.total_net_output_bytes,
+            &self.total_net_repl_input_bytes,
+            &self.total_net_repl_output_bytes,
+        ]
+        .map(|counter| counter.load(Ordering::Relaxed))
+    }
 }
 
 /// Adds to a counter.
@@ -95,6 +138,10 @@ pub struct SaveState {
     pub saves: AtomicU64,
     /// When the last one ended, well or not, in seconds since the epoch.
     pub last_try_s: AtomicU64,
+    /// When the current one began, in seconds since the epoch.
+    pub started_s: AtomicU64,
+    /// How many keys the last load brought.
+    pub last_loaded: AtomicU64,
     /// Whether one is to follow the snapshot that is running.
     pub wanted: AtomicBool,
 }
@@ -103,6 +150,7 @@ pub struct SaveState {
 pub struct Shared {
     config: Mutex<Arc<Config>>,
     stage_error: Mutex<Option<String>>,
+    rates: Mutex<Rates>,
     /// Counts changes of the configuration, so that cores notice.
     pub config_generation: AtomicU64,
     gates: AtomicU32,
@@ -126,6 +174,8 @@ pub struct Shared {
     pub cores: usize,
     /// The highest memory use seen, in bytes.
     pub peak_memory: AtomicU64,
+    /// Memory in use when the node had just started, in bytes; 0 = not known yet.
+    pub startup_memory: AtomicU64,
     /// Whether a snapshot is under way, to replicas or to a file.
     pub snapshot_running: AtomicBool,
     /// Clients that watch all commands.
@@ -146,6 +196,7 @@ impl Shared {
         let shared = Shared {
             config: Mutex::new(Arc::new(config)),
             stage_error: Mutex::new(None),
+            rates: Mutex::new(Rates::default()),
             config_generation: AtomicU64::new(1),
             gates: AtomicU32::new(0),
             pause_until_ms: AtomicU64::new(0),
@@ -158,6 +209,7 @@ impl Shared {
             started,
             cores,
             peak_memory: AtomicU64::new(0),
+            startup_memory: AtomicU64::new(0),
             snapshot_running: AtomicBool::new(false),
             monitors: AtomicU64::new(0),
             next_slow_id: AtomicU64::new(0),
@@ -180,13 +232,18 @@ impl Shared {
     ///
     /// # Errors
     /// What `change` says.
-    pub fn change_config<E>(&self, change: impl FnOnce(&mut Config) -> Result<(), E>) -> Result<(), E> {
+    pub fn change_config<T, E>(&self, change: impl FnOnce(&mut Config) -> Result<T, E>) -> Result<T, E> {
         let mut guard = self.config.lock().unwrap_or_else(PoisonError::into_inner);
         let mut config = (**guard).clone();
-        change(&mut config)?;
+        let outcome = change(&mut config)?;
         *guard = Arc::new(config);
         self.config_generation.fetch_add(1, Ordering::Release);
-        Ok(())
+        Ok(outcome)
+    }
+
+    /// The rates of some counters: the log's core takes samples, and `INFO` reads them.
+    pub fn rates(&self) -> MutexGuard<'_, Rates> {
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that an entry of a data set that is being loaded could not be taken in; the load will fail with the first such note.

@@ -21,13 +21,25 @@ impl Core {
         self.drop_idle_clients();
         self.end_pause();
         if self.replication.is_some() {
+            self.sample_rates();
             self.replication_cron();
             self.link_cron();
             self.save_cron();
         }
     }
 
-    fn add_up_counters(&mut self) {
+    /// Once for all cores: samples of the counters that have a rate, and of memory.
+    fn sample_rates(&mut self) {
+        let shared = &self.shared;
+        if shared.startup_memory.load(Ordering::Relaxed) == 0 {
+            shared.startup_memory.store(crate::alloc::used(), Ordering::Relaxed);
+        }
+        shared.rates().sample(self.exec.now.0, shared.counters.with_rates());
+    }
+
+    /// Adds what this core has counted to what all share.
+    pub(crate) fn add_up_counters(&mut self) {
+        crate::alloc::settle();
         let counters = &self.shared.counters;
         add(&counters.total_commands_processed, std::mem::take(&mut self.exec.processed));
         add(&counters.total_error_replies, std::mem::take(&mut self.exec.errors));
@@ -148,7 +160,12 @@ impl Core {
             self.shared.set_gate(Gate::MaxMemory, config.maxmemory > 0);
             self.judge_replication();
             self.judge_replicas();
+            self.judge_saves();
         }
+        if config.requirepass.is_empty() {
+            self.conns.iter_mut().for_each(|(_, conn)| conn.session.authenticated = true);
+        }
+        self.slowlog.entries.truncate(config.slowlog_max_len as usize);
         self.exec.gates = self.shared.gates();
     }
 

@@ -97,6 +97,7 @@ impl Core {
         let bytes = self.buffers.bytes(&filled);
         conn.session.last_active = self.exec.now;
         if let Peer::Primary(_) = conn.peer {
+            add(&self.shared.counters.total_net_repl_input_bytes, bytes.len() as u64);
             conn.pending.extend_from_slice(bytes);
             self.buffers.give_back(filled);
             return self.apply_stream(token);
@@ -251,6 +252,7 @@ impl Core {
                 } else {
                     conn.output.in_flight = InFlight::Nothing;
                 }
+                add(&self.shared.counters.total_net_repl_output_bytes, sent as u64);
                 self.on_stream_sent(token, sent);
             }
             _ => match conn.output.replies_sent(sent) {

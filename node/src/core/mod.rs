@@ -205,7 +205,7 @@ impl Core {
     }
 
     /// Follows changes of the configuration and of the conditions in force.
-    fn look_at_shared(&mut self) {
+    pub(crate) fn look_at_shared(&mut self) {
         self.exec.gates = self.shared.gates();
         let generation = self.shared.config_generation.load(Ordering::Acquire);
         if generation != self.seen_config {

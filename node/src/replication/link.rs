@@ -168,6 +168,8 @@ impl Core {
         }
         self.drop_replicas("this node follows another primary now");
         logging::set_role(true);
+        let primary = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref());
+        self.note_primary(primary.map(|upstream| (upstream.host.as_str(), upstream.port)));
         self.judge_replication();
         self.with_all_shards(Box::new(|core| {
             core.flush_effects();
@@ -187,6 +189,7 @@ impl Core {
             self.close(token);
         }
         logging::set_role(false);
+        self.note_primary(None);
         self.with_all_shards(Box::new(|core| {
             let Some(replication) = &mut core.replication else { return };
             let end = replication.log.end();

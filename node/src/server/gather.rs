@@ -4,30 +4,21 @@
 //! parts. What is gathered belongs to one core at a time, so there is nothing to lock. For rare questions only: a round trip
 //! takes as many messages as there are cores.
 
-use crate::connection::{ReplyMode, Stall, Token};
+use super::promise::Promise;
+use crate::connection::Token;
 use crate::core::{Core, Message};
+use crate::shard::Shard;
+use koltso_proto::id::UnixMs;
 use koltso_proto::resp::Reply;
 
 /// A question on its way.
 struct Tour<T, V, F> {
-    asker: usize,
-    place: Place,
+    promise: Promise,
     /// Whether every core's own shard is to be at home when it is asked.
     shards: bool,
     parts: Vec<T>,
     visit: V,
     finish: F,
-}
-
-/// Where the reply goes.
-struct Place {
-    token: Token,
-    seq: u64,
-    resp3: bool,
-    /// Whether the client wants no reply.
-    muted: bool,
-    /// Whether the client's next requests wait for the answer. Within `EXEC` they cannot.
-    stalls: bool,
 }
 
 impl Core {
@@ -54,6 +45,49 @@ impl Core {
         self.start_tour(token, true, per_core, finish);
     }
 
+    /// Asks about one shard, while it is at home, and then makes the reply, on this core.
+    pub fn ask_shard<T: Send + 'static>(
+        &mut self,
+        token: Token,
+        shard: usize,
+        look: impl FnOnce(&mut Shard, UnixMs) -> T + Send + 'static,
+        finish: impl FnOnce(&mut Core, T, &mut Reply) + Send + 'static,
+    ) {
+        let Some(promise) = self.promise(token) else { return };
+        self.flush_outbox();
+        let ask = move |core: &mut Core| {
+            let own = core.own_shard();
+            core.with_shards(
+                own,
+                Box::new(move |core| {
+                    let now = core.exec.now;
+                    let Some(shard) = core.exec.shards[core.exec.id].as_deref_mut() else { return };
+                    let answer = look(shard, now);
+                    promise.keep(|core, reply| finish(core, answer, reply));
+                }),
+            );
+        };
+        // By message even to this core: who asks may be holding shards, and must have given them back first.
+        self.send(shard, Message::Run(Box::new(ask)));
+    }
+
+    /// Asks while all shards are here, and then makes the reply, on this core.
+    pub fn ask_all_shards<T: Send + 'static>(
+        &mut self,
+        token: Token,
+        look: impl FnOnce(&mut Core) -> T + Send + 'static,
+        finish: impl FnOnce(&mut Core, T, &mut Reply) + Send + 'static,
+    ) {
+        let Some(promise) = self.promise(token) else { return };
+        let ask = move |core: &mut Core| {
+            core.with_all_shards(Box::new(move |core| {
+                let answer = look(core);
+                promise.keep(|core, reply| finish(core, answer, reply));
+            }));
+        };
+        self.send(self.exec.id, Message::Run(Box::new(ask)));
+    }
+
     fn start_tour<T: Send + 'static>(
         &mut self,
         token: Token,
@@ -61,39 +95,11 @@ impl Core {
         visit: impl Fn(&mut Core) -> T + Send + 'static,
         finish: impl FnOnce(&mut Core, Vec<T>, &mut Reply) + Send + 'static,
     ) {
-        let Some(conn) = self.conn(token) else { return };
-        let stalls = !conn.session.in_exec;
-        let place = Place {
-            token,
-            seq: conn.await_reply(),
-            resp3: conn.output.reply.resp3,
-            muted: matches!(conn.session.reply_mode, ReplyMode::Off | ReplyMode::Skip),
-            stalls,
-        };
-        if stalls {
-            conn.stall = Stall::Lend;
-        }
+        let Some(promise) = self.promise(token) else { return };
         self.flush_outbox();
         self.flush_effects();
-        let tour = Tour { asker: self.exec.id, place, shards, parts: Vec::with_capacity(self.peers.len()), visit, finish };
+        let tour = Tour { promise, shards, parts: Vec::with_capacity(self.peers.len()), visit, finish };
         tour.go_on(self);
-    }
-
-    /// Gives a client the reply it waited for.
-    fn deliver(&mut self, place: &Place, reply: &[u8]) {
-        let token = place.token;
-        let Some(conn) = self.conn(token) else { return };
-        conn.fulfil(place.seq, if place.muted { &[] } else { reply });
-        let deferred = if conn.in_order() { conn.deferred.take() } else { None };
-        if let Some(request) = deferred {
-            conn.stall = Stall::None;
-            self.core_request(token, request);
-            self.run_pending(token);
-        }
-        self.mark_dirty(token);
-        if place.stalls {
-            self.unstall(token, Stall::Lend);
-        }
     }
 }
 
@@ -133,16 +139,10 @@ where
     }
 
     fn come_home(self, core: &mut Core) {
-        let asker = self.asker;
-        if self.shards || core.exec.id != asker {
-            return core.send(asker, Message::Run(Box::new(|core| self.answer(core))));
+        let Tour { promise, parts, finish, .. } = self;
+        if self.shards || core.exec.id != promise.core() {
+            return promise.keep(|core, reply| finish(core, parts, reply));
         }
-        self.answer(core);
-    }
-
-    fn answer(self, core: &mut Core) {
-        let mut reply = Reply::new(self.place.resp3);
-        (self.finish)(core, self.parts, &mut reply);
-        core.deliver(&self.place, &reply.buf);
+        promise.keep_here(core, |core, reply| finish(core, parts, reply));
     }
 }

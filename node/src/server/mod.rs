@@ -1,15 +1,35 @@
 //! Commands about the connection and the server: they run with the core in their hands instead of keys.
 
+mod command;
+mod config;
 mod connection;
+mod container;
+mod debug;
 mod gather;
+mod info;
+mod memory;
 pub mod monitor;
 mod persistence;
+pub mod promise;
 mod replication;
 pub mod slowlog;
+mod time;
 mod transactions;
 
 use crate::dispatch::registry::ServerHandler;
 
 /// Every family's commands, by lower-case name.
-pub const HANDLERS: &[&[(&str, ServerHandler)]] =
-    &[connection::HANDLERS, monitor::HANDLERS, persistence::HANDLERS, replication::HANDLERS, transactions::HANDLERS];
+pub const HANDLERS: &[&[(&str, ServerHandler)]] = &[
+    command::HANDLERS,
+    config::HANDLERS,
+    connection::HANDLERS,
+    debug::HANDLERS,
+    info::HANDLERS,
+    memory::HANDLERS,
+    monitor::HANDLERS,
+    persistence::HANDLERS,
+    replication::HANDLERS,
+    slowlog::HANDLERS,
+    time::HANDLERS,
+    transactions::HANDLERS,
+];

@@ -110,6 +110,7 @@ impl Core {
         }
         self.shared.save.running.store(true, Ordering::Relaxed);
         self.shared.save.wanted.store(false, Ordering::Relaxed);
+        self.shared.save.started_s.store(self.exec.now.0 / 1000, Ordering::Relaxed);
         notice("Background saving started");
         self.with_all_shards(Box::new(move |core| {
             core.flush_effects();
@@ -160,9 +161,15 @@ impl Core {
             save.saves.fetch_add(1, Ordering::Relaxed);
             save.dirty.fetch_sub(dirty_at_cut, Ordering::Relaxed);
         }
-        let stop = outcome.is_err() && self.exec.config.stop_writes_on_bgsave_error && !self.exec.config.save.is_empty();
-        self.shared.set_gate(Gate::SaveFailed, stop);
+        self.judge_saves();
         self.begin_cut();
+    }
+
+    /// Whether writes are refused because the last save failed.
+    pub(crate) fn judge_saves(&mut self) {
+        let config = &self.exec.config;
+        let failed = !self.shared.save.last_ok.load(Ordering::Relaxed);
+        self.shared.set_gate(Gate::SaveFailed, failed && config.stop_writes_on_bgsave_error && !config.save.is_empty());
     }
 
     /// Saves if a save point is reached.

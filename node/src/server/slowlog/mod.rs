@@ -1,4 +1,8 @@
-//! The slow log of a core.
+//! The slow log of a core, and SLOWLOG, which shows those of all cores as one.
+
+mod commands;
+
+pub use commands::HANDLERS;
 
 use std::collections::VecDeque;
 

@@ -1,0 +1,165 @@
+//! What `INFO` and `MEMORY STATS` are made of: what each core contributes, and what all share.
+
+use super::process::CpuTimes;
+use super::replication;
+use super::{Report, Section, Sections, process};
+use crate::config::Config;
+use crate::connection::{Connection, Peer};
+use crate::core::Core;
+use crate::shared::Shared;
+use koltso_proto::id::{DbIndex, UnixMs};
+use std::sync::Arc;
+
+/// Everything that is known.
+pub struct Facts {
+    /// What all threads share.
+    pub shared: Arc<Shared>,
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// The time.
+    pub now: UnixMs,
+    /// What each core says.
+    pub cores: Vec<CoreFacts>,
+}
+
+/// What one core says.
+#[derive(Debug, Default)]
+pub struct CoreFacts {
+    /// Memory of its clients.
+    pub clients: ClientFacts,
+    /// On the log's core: what the log holds.
+    pub log: Option<LogFacts>,
+    /// On the log's core, if it was asked for: the section about replication.
+    pub replication: Option<Report>,
+    /// On the log's core: processor time of its thread.
+    pub thread_cpu: Option<CpuTimes>,
+    /// Its databases, if they were asked for.
+    pub keyspace: Vec<DbFacts>,
+    /// Error replies by their code.
+    pub errors: Vec<(String, u64)>,
+    /// Calls, if they were asked for: command, count.
+    pub calls: Vec<(&'static str, u64)>,
+}
+
+/// Memory of clients, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ClientFacts {
+    /// Of all clients but replicas.
+    pub normal: u64,
+    /// Of connections to replicas.
+    pub replicas: u64,
+    /// The largest buffer of requests.
+    pub input_max: u64,
+    /// The largest buffer of replies.
+    pub output_max: u64,
+}
+
+/// What the log holds, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogFacts {
+    /// Whether it records.
+    pub is_active: bool,
+    /// For replicas that come back.
+    pub backlog: u64,
+    /// In all, for replicas that are behind included.
+    pub held: u64,
+    /// Whether a primary's snapshot is being loaded beside the data that is served.
+    pub is_syncing: bool,
+}
+
+/// How full a database is, or a part of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DbFacts {
+    /// Keys.
+    pub keys: u64,
+    /// Keys that have a deadline.
+    pub expires: u64,
+}
+
+/// Whether these sections need every shard at home.
+pub fn need_shards(sections: Sections) -> bool {
+    sections.has(Section::Keyspace)
+}
+
+impl CoreFacts {
+    /// What this core says for these sections.
+    pub fn of(core: &mut Core, sections: Sections) -> Self {
+        core.add_up_counters();
+        let mut facts = CoreFacts { clients: ClientFacts::of(core.conns.iter().map(|(_, conn)| conn)), ..Default::default() };
+        if let Some(replication) = &core.replication {
+            facts.log = Some(LogFacts {
+                is_active: replication.log.is_active(),
+                backlog: replication.log.history_len(),
+                held: replication.log.held_len(),
+                is_syncing: replication
+                    .upstream
+                    .as_ref()
+                    .is_some_and(|up| up.state == crate::replication::link::LinkState::Sync),
+            });
+            facts.thread_cpu = process::thread_cpu();
+            if sections.has(Section::Replication) {
+                facts.replication = Some(replication::of(core, replication));
+            }
+        }
+        if sections.has(Section::Keyspace) {
+            facts.keyspace = keyspace(core);
+        }
+        facts
+    }
+}
+
+/// The databases of this core's own shard, which is at home.
+fn keyspace(core: &Core) -> Vec<DbFacts> {
+    let Some(shard) = core.exec.shards[core.exec.id].as_deref() else { return Vec::new() };
+    shard.dbs.iter().map(|table| DbFacts { keys: table.len() as u64, expires: table.expires() as u64 }).collect()
+}
+
+impl ClientFacts {
+    fn of<'a>(connections: impl Iterator<Item = &'a Connection>) -> Self {
+        let mut facts = ClientFacts::default();
+        for conn in connections {
+            let (input, output) = (conn.pending.capacity() as u64, conn.output.len() as u64);
+            let size = size_of::<Connection>() as u64 + input + output;
+            match conn.peer {
+                Peer::Replica(_) => facts.replicas += size,
+                Peer::Client | Peer::Primary(_) => facts.normal += size,
+            }
+            facts.input_max = facts.input_max.max(conn.pending.len() as u64);
+            facts.output_max = facts.output_max.max(output);
+        }
+        facts
+    }
+}
+
+impl Facts {
+    /// All that the cores have said, seen from this one.
+    pub fn new(core: &Core, cores: Vec<CoreFacts>) -> Self {
+        Facts { shared: Arc::clone(&core.shared), config: core.shared.config(), now: core.exec.now, cores }
+    }
+
+    /// What the log holds.
+    pub fn log(&self) -> LogFacts {
+        self.cores.iter().find_map(|core| core.log).unwrap_or_default()
+    }
+
+    /// Memory of all clients.
+    pub fn clients(&self) -> ClientFacts {
+        self.cores.iter().map(|core| core.clients).fold(ClientFacts::default(), |a, b| ClientFacts {
+            normal: a.normal + b.normal,
+            replicas: a.replicas + b.replicas,
+            input_max: a.input_max.max(b.input_max),
+            output_max: a.output_max.max(b.output_max),
+        })
+    }
+
+    /// The databases that are not empty, over all shards.
+    pub fn databases(&self) -> Vec<(DbIndex, DbFacts)> {
+        let count = self.cores.iter().map(|core| core.keyspace.len()).max().unwrap_or(0);
+        let sum = |index: usize| {
+            let parts = self.cores.iter().filter_map(|core| core.keyspace.get(index));
+            parts.fold(DbFacts::default(), |a, b| DbFacts { keys: a.keys + b.keys, expires: a.expires + b.expires })
+        };
+        let all = (0..count).map(|index| (DbIndex(index as u32), sum(index)));
+        all.filter(|(_, db)| db.keys > 0).collect()
+    }
+}

@@ -1,0 +1,45 @@
+//! Section `Persistence`: saves, and loading. A snapshot to replicas counts as a background save, as in Redis.
+
+use super::{Facts, Report};
+use crate::shared::Gate;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Writes the section.
+pub fn write(report: &mut Report, facts: &Facts) {
+    let save = &facts.shared.save;
+    let in_progress = save.running.load(Relaxed) || facts.shared.snapshot_running.load(Relaxed);
+    let since = save.started_s.load(Relaxed);
+    let running_s =
+        if save.running.load(Relaxed) && since > 0 { (facts.now.0 / 1000).saturating_sub(since) as i64 } else { -1 };
+    report.section("Persistence");
+    report.put_flag("loading", facts.shared.gates().has(Gate::Loading));
+    report.put_flag("async_loading", facts.log().is_syncing);
+    report.put("current_cow_peak", 0);
+    report.put("current_cow_size", 0);
+    report.put("current_cow_size_age", 0);
+    report.put("current_fork_perc", "0.00");
+    report.put("current_save_keys_processed", 0);
+    report.put("current_save_keys_total", 0);
+    report.put("rdb_changes_since_last_save", save.dirty.load(Relaxed));
+    report.put_flag("rdb_bgsave_in_progress", in_progress);
+    report.put("rdb_last_save_time", save.last_save_s.load(Relaxed));
+    report.put("rdb_last_bgsave_status", if save.last_ok.load(Relaxed) { "ok" } else { "err" });
+    report.put("rdb_last_bgsave_time_sec", save.last_duration_s.load(Relaxed));
+    report.put("rdb_current_bgsave_time_sec", running_s);
+    report.put("rdb_saves", save.saves.load(Relaxed));
+    report.put("rdb_last_cow_size", 0);
+    report.put("rdb_last_load_keys_expired", 0);
+    report.put("rdb_last_load_keys_loaded", save.last_loaded.load(Relaxed));
+    report.put("aof_enabled", 0);
+    report.put("aof_rewrite_in_progress", 0);
+    report.put("aof_rewrite_scheduled", 0);
+    report.put("aof_last_rewrite_time_sec", -1);
+    report.put("aof_current_rewrite_time_sec", -1);
+    report.put("aof_last_bgrewrite_status", "ok");
+    report.put("aof_rewrites", 0);
+    report.put("aof_rewrites_consecutive_failures", 0);
+    report.put("aof_last_write_status", "ok");
+    report.put("aof_last_cow_size", 0);
+    report.put("module_fork_in_progress", 0);
+    report.put("module_fork_last_cow_size", 0);
+}

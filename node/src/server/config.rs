@@ -1,0 +1,177 @@
+//! CONFIG GET, SET, REWRITE, RESETSTAT.
+//!
+//! A change is in force on every core before it is answered. What else follows from it, cores do when they notice
+//! (`Core::on_config_changed`); what cannot be changed while the node runs is refused here.
+
+use super::container::{self, Subcommands};
+use crate::config::{Config, PrimaryAddress};
+use crate::connection::{OwnedRequest, Token};
+use crate::core::Core;
+use crate::dispatch::registry::{ServerHandler, wrong_arity};
+use crate::logging::{notice, warning};
+use koltso_proto::resp::Reply;
+use std::net::SocketAddr;
+
+pub const HANDLERS: &[(&str, ServerHandler)] = &[("config", config)];
+
+const SUBCOMMANDS: Subcommands = &[("get", get), ("set", set), ("rewrite", rewrite), ("resetstat", reset_stat)];
+
+const HELP: &[&str] = &[
+    "GET <pattern> [<pattern> ...]",
+    "    The parameters whose names match, with their values.",
+    "SET <parameter> <value> [<parameter> <value> ...]",
+    "    Change these parameters, all or none.",
+    "RESETSTAT",
+    "    Reset the counters that INFO shows.",
+    "REWRITE",
+    "    Write the running configuration back to its file.",
+];
+
+/// Directives that Redis changes at run time and this node only at its start, with the reason.
+const ONLY_AT_START: &[(&str, &str)] = &[
+    ("port", "Koltso listens on the port it was started with; restart it to change that"),
+    ("bind", "Koltso listens on the addresses it was started with; restart it to change that"),
+    ("appendonly", "Koltso has no append-only file yet"),
+    ("tls-port", "Koltso does not speak TLS yet"),
+];
+
+fn config(core: &mut Core, token: Token, request: &OwnedRequest) {
+    container::run(core, token, request, SUBCOMMANDS, HELP);
+}
+
+fn get(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let patterns: Vec<&[u8]> = request.args().from(2).collect();
+    let found = core.shared.config().get(&patterns);
+    core.reply(token, |reply| {
+        reply.map(found.len());
+        for (name, value) in &found {
+            reply.bulk(name.as_bytes());
+            reply.bulk(value);
+        }
+    });
+}
+
+fn set(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let args = request.args();
+    if !args.len().is_multiple_of(2) {
+        return core.refuse(token, &wrong_arity("config|set"));
+    }
+    let words: Vec<&[u8]> = args.from(2).collect();
+    let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+    let local = core.conn(token).is_some_and(|conn| is_local(&conn.session.addr));
+    let changed: Result<Vec<&str>, String> = core.shared.change_config(|config| {
+        let changed = config.set_many(&pairs, local)?;
+        may_change_now(&changed)?;
+        Ok(changed)
+    });
+    let changed = match changed {
+        Ok(changed) => changed,
+        Err(error) => return core.refuse(token, &error),
+    };
+    for name in changed.iter().filter(|name| !Config::is_secret(name.as_bytes())) {
+        let value = core.shared.config().get(&[name]).into_iter().next().map(|(_, value)| value).unwrap_or_default();
+        notice(&format!("CONFIG SET {name} {}", String::from_utf8_lossy(&value)));
+    }
+    core.gather(token, Core::look_at_shared, |_, _, reply| reply.ok());
+}
+
+/// Refuses what would have no effect before the next start.
+fn may_change_now(changed: &[&'static str]) -> Result<(), String> {
+    for name in changed {
+        if let Some((_, why)) = ONLY_AT_START.iter().find(|(fixed, _)| fixed == name) {
+            return Err(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether an address, as `CLIENT LIST` shows it, is one of this machine's own.
+pub fn is_local(addr: &str) -> bool {
+    match addr.parse::<SocketAddr>() {
+        Ok(addr) => addr.ip().to_canonical().is_loopback(),
+        // A path: a Unix socket.
+        Err(_) => addr.starts_with('/'),
+    }
+}
+
+/// The file is written by a thread of its own: a core must not wait for a disk. It is written as the configuration is when
+/// earlier commands of the same client have had their effect on the log's core, `REPLICAOF` above all.
+fn rewrite(core: &mut Core, token: Token, _: &OwnedRequest) {
+    if core.exec.config.config_file.is_none() {
+        return core.refuse(token, "ERR The server is running without a config file");
+    }
+    let Some(promise) = core.promise(token) else { return };
+    core.on_log_core(move |core| {
+        let config = core.shared.config();
+        let write = move || {
+            let outcome = rewrite_file(&config);
+            match &outcome {
+                Ok(()) => notice("CONFIG REWRITE executed with success."),
+                Err(why) => warning(&format!("CONFIG REWRITE failed: {why}")),
+            }
+            promise.keep(move |_, reply| match outcome {
+                Ok(()) => reply.ok(),
+                Err(why) => reply.error(format!("ERR Rewriting config file: {why}")),
+            });
+        };
+        run_aside(write);
+    });
+}
+
+/// Does something on a thread of its own.
+fn run_aside(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name("config-rewrite".to_string()).spawn(work) {
+        warning(&format!("CONFIG REWRITE failed: cannot start a thread: {error}"));
+    }
+}
+
+fn rewrite_file(config: &Config) -> Result<(), String> {
+    let Some(path) = &config.config_file else { return Err("there is no configuration file".to_string()) };
+    config.rewrite(path).map_err(|error| error.to_string())
+}
+
+fn reset_stat(core: &mut Core, token: Token, _: &OwnedRequest) {
+    core.gather(token, Core::add_up_counters, |core, _, reply: &mut Reply| {
+        core.shared.counters.reset();
+        core.shared.rates().reset();
+        reply.ok();
+    });
+}
+
+impl Core {
+    /// `REPLICAOF` is a change of the configuration, too: `CONFIG GET` shows it and `CONFIG REWRITE` keeps it.
+    pub(crate) fn note_primary(&self, primary: Option<(&str, u16)>) {
+        let primary = primary.map(|(host, port)| PrimaryAddress { host: host.into(), port });
+        if self.shared.config().replicaof == primary {
+            return;
+        }
+        let _: Result<(), ()> = self.shared.change_config(|config| {
+            config.replicaof = primary;
+            Ok(())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_this_machine_are_local() {
+        for addr in ["127.0.0.1:5", "127.9.9.9:5", "[::1]:5", "[::ffff:127.0.0.1]:5", "/run/koltso.sock:0"] {
+            assert!(is_local(addr), "{addr}");
+        }
+        for addr in ["10.0.0.1:5", "[::2]:5", "", "127.0.0.1"] {
+            assert!(!is_local(addr), "{addr}");
+        }
+    }
+
+    #[test]
+    fn a_port_that_stays_as_it_is_is_no_change() {
+        let mut config = Config::default();
+        let changed = config.set_many(&[("port", "6379"), ("maxmemory", "1mb")], false).unwrap();
+        assert_eq!(may_change_now(&changed), Ok(()));
+        let changed = config.set_many(&[("port", "6380")], false).unwrap();
+        assert!(may_change_now(&changed).unwrap_err().contains("'port'"));
+    }
+}
