@@ -51,6 +51,35 @@ impl Gates {
     }
 }
 
+/// What a request asks for, as far as conditions care: a command's own nature, or that of all commands of a transaction.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// To write.
+    pub write: bool,
+    /// Something that may have to reach replicas: to write, or to run a script.
+    pub spreads: bool,
+    /// Nothing that stale data would make wrong.
+    pub stale: bool,
+    /// Nothing that needs the data set.
+    pub loading: bool,
+}
+
+impl Asked {
+    /// What an empty transaction asks for.
+    pub const NOTHING: Asked = Asked { write: false, spreads: false, stale: true, loading: true };
+
+    /// What both ask for together.
+    #[must_use]
+    pub fn and(self, other: Asked) -> Self {
+        Asked {
+            write: self.write || other.write,
+            spreads: self.spreads || other.spreads,
+            stale: self.stale && other.stale,
+            loading: self.loading && other.loading,
+        }
+    }
+}
+
 /// Counters for `INFO stats`; cores add to them once a turn.
 #[derive(Debug, Default)]
 #[allow(missing_docs, reason = "each is the INFO field of that name")]

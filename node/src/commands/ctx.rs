@@ -40,6 +40,8 @@ pub struct Ctx<'a> {
     pub rng: &'a mut SmallRng,
     /// Whether keys are left alone by access times (`CLIENT NO-TOUCH`).
     pub no_touch: bool,
+    /// Whether nothing expires now (`CLIENT PAUSE`): an expired key is hidden, and stays.
+    pub frozen: bool,
     /// Whether anything was changed since the command began, in number of changes.
     pub dirty: u64,
     /// Whether the command has said itself what to propagate.
@@ -156,7 +158,7 @@ impl<'a> Ctx<'a> {
 
     #[cold]
     fn expire_now(&mut self, key: &[u8]) {
-        if self.is_replica() {
+        if self.frozen || self.is_replica() {
             return;
         }
         let db = self.db;

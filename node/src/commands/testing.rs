@@ -128,6 +128,7 @@ impl Node {
             config: &self.config,
             rng: &mut self.rng,
             no_touch: false,
+            frozen: false,
             dirty: 0,
             propagated: false,
         }

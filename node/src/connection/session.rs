@@ -2,6 +2,7 @@
 
 use crate::replication::stream::ReplicaInfo;
 use crate::shard::watch::WatchFlag;
+use crate::shared::Asked;
 use koltso_proto::id::{DbIndex, UnixMs};
 use std::sync::Arc;
 
@@ -53,12 +54,22 @@ impl OwnedRequest {
 }
 
 /// An open `MULTI`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Transaction {
     /// The commands so far, each with the index of its specification.
     pub commands: Vec<(u16, OwnedRequest)>,
     /// Whether one of them could not be queued, so that `EXEC` will refuse.
     pub aborted: bool,
+    /// What they ask for together.
+    pub asked: Asked,
+    /// The bytes of all of them.
+    pub len: usize,
+}
+
+impl Default for Transaction {
+    fn default() -> Self {
+        Transaction { commands: Vec::new(), aborted: false, asked: Asked::NOTHING, len: 0 }
+    }
 }
 
 /// A key under `WATCH`.

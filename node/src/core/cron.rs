@@ -3,7 +3,7 @@
 use super::Core;
 use crate::connection::{Closing, Peer, Stall, Token};
 use crate::server::slowlog::SlowEntry;
-use crate::shared::{Gate, Gates, add};
+use crate::shared::{Gate, add};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -19,8 +19,8 @@ impl Core {
         self.rearm_listeners();
         self.add_up_counters();
         self.drop_idle_clients();
-        self.end_pause();
         if self.replication.is_some() {
+            self.end_pause_if_due();
             self.sample_rates();
             self.replication_cron();
             self.link_cron();
@@ -110,28 +110,6 @@ impl Core {
         }
     }
 
-    /// Lets clients go on when a pause is over.
-    pub(crate) fn end_pause(&mut self) {
-        let until = self.shared.pause_until_ms.load(Ordering::Acquire);
-        if until != 0 && self.exec.now.0 >= until {
-            self.shared.pause_until_ms.store(0, Ordering::Release);
-            self.shared.set_gate(Gate::PausedAll, false);
-            self.shared.set_gate(Gate::PausedWrites, false);
-        }
-        self.exec.gates = self.shared.gates();
-        let paused = Gates(Gate::PausedAll as u32 | Gate::PausedWrites as u32);
-        if self.paused.is_empty() || self.exec.gates.0 & paused.0 != 0 {
-            return;
-        }
-        for (token, request) in std::mem::take(&mut self.paused) {
-            if let Some(conn) = self.conn(token) {
-                conn.stall = Stall::None;
-                self.core_request(token, request);
-                self.run_pending(token);
-            }
-        }
-    }
-
     /// The link to a primary: connect, acknowledge once a second, notice its silence.
     fn link_cron(&mut self) {
         self.connect_if_due();
@@ -175,7 +153,10 @@ impl Core {
         self.stop_monitoring(token);
         let Some(conn) = self.conn(token) else { return };
         if conn.stall == Stall::Blocked {
+            conn.stall = Stall::None;
             self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
+            let from = self.exec.id;
+            self.on_log_core(move |core| core.forget_waiter(from, token));
         }
         let Some(conn) = self.conns.get(token.index as usize) else { return };
         match &conn.peer {

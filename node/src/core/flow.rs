@@ -168,12 +168,8 @@ impl Core {
             }
             Stop::OutputFull => self.stall(token, Stall::Output),
             Stop::Protocol(error) => {
-                if let Some(conn) = self.conn(token) {
-                    let mark = conn.output.reply.buf.len();
-                    conn.output.reply.error(format!("ERR {error}"));
-                    conn.queue_behind_awaited(mark);
-                    conn.closing = Closing::AfterReplies;
-                }
+                self.reply(token, |reply| reply.error(format!("ERR {error}")));
+                self.close_after_replies(token);
             }
         }
         if !self.exec.slow.is_empty() {

@@ -7,6 +7,7 @@ mod accept;
 mod cron;
 mod flow;
 mod message;
+mod pause;
 mod requests;
 
 pub use accept::Listeners;

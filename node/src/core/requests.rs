@@ -2,12 +2,12 @@
 
 use super::Core;
 use crate::commands::Origin;
-use crate::connection::{OwnedRequest, ReplyMode, Stall, Token, Transaction};
+use crate::connection::{Closing, OwnedRequest, ReplyMode, Stall, Token, Transaction};
 use crate::dispatch::executor::{ShardSet, Who};
 use crate::dispatch::gates::{OOM, Verdict};
 use crate::dispatch::hop::Batch;
 use crate::dispatch::registry::{Command, Run};
-use crate::shared::Gate;
+use crate::shared::{Asked, Gate};
 use koltso_proto::command::{CommandSpec, Flags};
 use koltso_proto::resp::Reply;
 
@@ -24,6 +24,11 @@ impl Core {
         if conn.session.reply_mode == ReplyMode::SkipNext {
             conn.session.reply_mode = ReplyMode::Skip;
         }
+        self.judge_request(token, request);
+    }
+
+    /// Judges a request, which may have waited for that, and runs it if nothing speaks against it.
+    pub(crate) fn judge_request(&mut self, token: Token, request: OwnedRequest) {
         let (command, spec) = match self.exec.look_up(request.args()) {
             Ok(found) => found,
             Err(error) => {
@@ -39,14 +44,12 @@ impl Core {
         if !conn.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
             return self.refuse_request(token, &request, "NOAUTH Authentication required.");
         }
-        conn.session.last_command = command.spec.name;
+        conn.session.last_command = spec.name;
         let in_multi = conn.session.transaction.is_some();
         if in_multi && spec.flags.has(Flags::NO_MULTI) {
             return self.refuse(token, "ERR Command not allowed inside a transaction");
         }
-        if !self.exec.gates.is_empty() && !self.pass_gates(token, command, spec, &request) {
-            return;
-        }
+        let Some(request) = self.pass_gates(token, command, spec, request) else { return };
         let Some(conn) = self.conn(token) else { return };
         if matches!(command.run, Run::Server(_)) && !conn.in_order() {
             // What this client asked of other cores comes first: the node may be asked about its outcome.
@@ -54,40 +57,42 @@ impl Core {
             conn.deferred = Some(request);
             return;
         }
+        if self.exec.gates.has(Gate::Monitor) && !spec.flags.has(Flags::SKIP_MONITOR) && !spec.flags.has(Flags::ADMIN) {
+            self.tell_monitors(token, &request);
+        }
         self.exec.processed += 1;
         if in_multi && !NOT_QUEUED.contains(&command.spec.name) {
-            return self.queue(token, command, request);
+            return self.queue(token, command, spec, request);
         }
         self.run_command(token, command, request);
     }
 
-    /// Looks at the conditions in force; false if the request was refused or has to wait.
-    fn pass_gates(&mut self, token: Token, command: &Command, spec: &CommandSpec, request: &OwnedRequest) -> bool {
-        let exec = &mut self.exec;
-        let Some(conn) = self.conns.get(token.index as usize) else { return false };
-        match exec.judge(command, spec.flags, &conn.session) {
-            Verdict::Go => true,
+    /// Looks at the conditions in force; `None` if the request was refused or has to wait.
+    fn pass_gates(
+        &mut self,
+        token: Token,
+        command: &Command,
+        spec: &CommandSpec,
+        request: OwnedRequest,
+    ) -> Option<OwnedRequest> {
+        if self.exec.gates.is_empty() {
+            return Some(request);
+        }
+        let transaction = self.conns.get(token.index as usize).and_then(|conn| conn.session.transaction.as_deref());
+        let asked = match transaction {
+            Some(transaction) if command.spec.name == "exec" => transaction.asked,
+            _ => Asked::of(command, spec.flags),
+        };
+        match self.exec.judge(asked) {
             Verdict::Refuse(error) => {
-                self.refuse_request(token, request, &error);
-                false
+                self.refuse_request(token, &request, &error);
+                None
             }
-            Verdict::Core => {
-                if exec.gates.has(Gate::Monitor) && !spec.flags.has(Flags::SKIP_MONITOR) {
-                    self.tell_monitors(token, request);
-                }
-                let waits = self.exec.gates.has(Gate::PausedAll) || (self.exec.gates.has(Gate::PausedWrites) && command.write);
-                let exempt = matches!(command.run, Run::Server(_)) && !self.exec.gates.has(Gate::PausedAll);
-                let immune = matches!(command.spec.name, "client" | "replconf" | "psync" | "sync" | "info" | "hello" | "auth");
-                if !waits || exempt || immune {
-                    return true;
-                }
-                // Put the request back in front of what has not been read yet: it is judged anew when the pause is over.
-                if let Some(conn) = self.conn(token) {
-                    conn.stall = Stall::Paused;
-                }
-                self.paused.push((token, request.clone()));
-                false
+            Verdict::Core if self.is_paused(token, command.spec.name, asked.spreads) => {
+                self.pause(token, request);
+                None
             }
+            Verdict::Go | Verdict::Core => Some(request),
         }
     }
 
@@ -130,9 +135,11 @@ impl Core {
         self.mark_dirty(token);
     }
 
-    fn queue(&mut self, token: Token, command: &'static Command, request: OwnedRequest) {
+    fn queue(&mut self, token: Token, command: &Command, spec: &CommandSpec, request: OwnedRequest) {
         let Some(conn) = self.conn(token) else { return };
         if let Some(transaction) = &mut conn.session.transaction {
+            transaction.asked = transaction.asked.and(Asked::of(command, spec.flags));
+            transaction.len += request.len();
             transaction.commands.push((command.spec.index() as u16, request));
         }
         self.reply(token, |reply| reply.status("QUEUED"));
@@ -149,11 +156,16 @@ impl Core {
             Run::Server(handler) => handler(self, token, &request),
             Run::Keys(_) | Run::AllKeys(_) => {
                 let set = self.exec.shards_of(command, request.args());
+                let spreads = Asked::of(command, command.spec.flags).spreads;
                 self.stall(token, Stall::Lend);
                 let set = if set.is_empty() { self.own_shard() } else { set };
                 self.with_shards(
                     set,
                     Box::new(move |core| {
+                        // A pause that has begun meanwhile was answered by now, or will be when these shards are back.
+                        if core.is_paused(token, command.spec.name, spreads) {
+                            return core.pause(token, request);
+                        }
                         core.execute_here(token, command, &request);
                         core.unstall(token, Stall::Lend);
                     }),
@@ -201,7 +213,7 @@ impl Core {
     // ---- transactions -----------------------------------------------------------------------------------------------
 
     /// `EXEC`.
-    pub(crate) fn exec_transaction(&mut self, token: Token) {
+    pub(crate) fn exec_transaction(&mut self, token: Token, request: OwnedRequest) {
         let Some(conn) = self.conn(token) else { return };
         let Some(transaction) = conn.session.transaction.take() else {
             return self.refuse(token, "ERR EXEC without MULTI");
@@ -211,19 +223,10 @@ impl Core {
             return self.refuse(token, "EXECABORT Transaction discarded because of previous errors.");
         }
         let mut wanted = ShardSet::default();
-        let mut writes = false;
         for (index, request) in &transaction.commands {
             if let Some(command) = self.exec.registry.by_index(*index) {
                 wanted.0 |= self.exec.shards_of(command, request.args()).0;
-                writes |= command.write;
             }
-        }
-        if writes && self.exec.gates.has(Gate::ReadOnly) {
-            self.unwatch(token);
-            return self.refuse(
-                token,
-                "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica.",
-            );
         }
         let Some(conn) = self.conn(token) else { return };
         let watched: Vec<Vec<u8>> =
@@ -239,6 +242,12 @@ impl Core {
         self.with_shards(
             wanted,
             Box::new(move |core| {
+                if core.is_paused(token, "exec", transaction.asked.spreads) {
+                    if let Some(conn) = core.conn(token) {
+                        conn.session.transaction = Some(transaction);
+                    }
+                    return core.pause(token, request);
+                }
                 core.run_transaction(token, &transaction);
                 core.unstall(token, Stall::Lend);
             }),
@@ -290,6 +299,23 @@ impl Core {
         }
     }
 
+    /// A reply has come: what waited for its turn behind it goes on, and what can be sent will be.
+    pub(crate) fn resume_in_order(&mut self, token: Token) {
+        self.mark_dirty(token);
+        let Some(conn) = self.conn(token) else { return };
+        if conn.stall != Stall::InOrder || !conn.in_order() {
+            return;
+        }
+        conn.stall = Stall::None;
+        let deferred = conn.deferred.take();
+        if conn.closing == Closing::No {
+            if let Some(request) = deferred {
+                self.judge_request(token, request);
+            }
+            self.run_pending(token);
+        }
+    }
+
     /// Another core has answered requests of this one.
     pub(crate) fn on_batch_done(&mut self, batch: Box<Batch>) {
         for (asker, reply) in batch.replies() {
@@ -298,15 +324,11 @@ impl Core {
                 continue;
             }
             conn.fulfil(asker.seq, reply);
-            let deferred = if conn.in_order() { conn.deferred.take() } else { None };
-            if !conn.dirty {
+            if conn.stall == Stall::InOrder {
+                self.resume_in_order(asker.token);
+            } else if !conn.dirty {
                 conn.dirty = true;
                 self.dirty.push(asker.token);
-            }
-            if let Some(request) = deferred {
-                conn.stall = Stall::None;
-                self.core_request(asker.token, request);
-                self.run_pending(asker.token);
             }
         }
         self.exec.outbox.recycle(batch);

@@ -9,7 +9,7 @@ use crate::connection::{Connection, OwnedRequest, Token};
 use crate::effects::EffectBuffer;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
-use crate::shared::{Gates, now_ms};
+use crate::shared::{Asked, Gate, Gates, now_ms};
 use koltso_proto::command::CommandSpec;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::{Args, Limits, ProtocolError, Reply, Step};
@@ -187,7 +187,7 @@ impl Executor {
             return Some(Stop::Core(OwnedRequest::new(args)));
         }
         if !self.gates.is_empty() {
-            match self.judge(command, command.spec.flags, &conn.session) {
+            match self.judge(Asked::of(command, command.spec.flags)) {
                 Verdict::Go => {}
                 Verdict::Core => return Some(Stop::Core(OwnedRequest::new(args))),
                 Verdict::Refuse(error) => {
@@ -281,6 +281,7 @@ impl Executor {
             config: &self.config,
             rng: &mut self.rng,
             no_touch: who.no_touch,
+            frozen: self.gates.has(Gate::PausedWrites),
             dirty: 0,
             propagated: false,
         }

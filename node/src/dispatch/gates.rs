@@ -2,8 +2,7 @@
 
 use super::executor::Executor;
 use super::registry::Command;
-use crate::connection::Session;
-use crate::shared::Gate;
+use crate::shared::{Asked, Gate};
 use koltso_proto::command::Flags;
 use std::borrow::Cow;
 
@@ -17,6 +16,15 @@ pub enum Verdict {
     Core,
 }
 
+impl Asked {
+    /// What a command asks for; `flags` are those of its subcommand.
+    #[inline]
+    pub fn of(command: &Command, flags: Flags) -> Self {
+        let spreads = command.write || flags.has(Flags::MAY_REPLICATE);
+        Asked { write: command.write, spreads, stale: flags.has(Flags::STALE), loading: flags.has(Flags::LOADING) }
+    }
+}
+
 /// The error for a write that there is no memory for.
 pub const OOM: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may \
@@ -28,11 +36,11 @@ const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-
 const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 
 impl Executor {
-    /// Judges a command of a client by the conditions in force. Called only when there are any.
+    /// Judges a request of a client by the conditions in force. Called only when there are any.
     #[cold]
-    pub fn judge(&mut self, command: &Command, flags: Flags, session: &Session) -> Verdict {
+    pub fn judge(&mut self, asked: Asked) -> Verdict {
         let gates = self.gates;
-        if command.write {
+        if asked.write {
             if gates.has(Gate::SaveFailed) {
                 return Verdict::Refuse(MISCONF.into());
             }
@@ -43,14 +51,13 @@ impl Executor {
                 return Verdict::Refuse(READONLY.into());
             }
         }
-        if gates.has(Gate::Stale) && !flags.has(Flags::STALE) {
+        if gates.has(Gate::Stale) && !asked.stale {
             return Verdict::Refuse(MASTERDOWN.into());
         }
-        if gates.has(Gate::Loading) && !flags.has(Flags::LOADING) {
+        if gates.has(Gate::Loading) && !asked.loading {
             return Verdict::Refuse(LOADING.into());
         }
-        let waits = gates.has(Gate::PausedAll) || (gates.has(Gate::PausedWrites) && command.write);
-        if (waits && session.transaction.is_none()) || gates.has(Gate::Monitor) {
+        if gates.has(Gate::PausedAll) || (gates.has(Gate::PausedWrites) && asked.spreads) || gates.has(Gate::Monitor) {
             return Verdict::Core;
         }
         Verdict::Go

@@ -3,6 +3,7 @@
 use crate::connection::{Stall, Token};
 use crate::core::{Core, Message};
 use koltso_proto::id::{Offset, UnixMs};
+use koltso_proto::resp::Reply;
 use std::sync::atomic::Ordering;
 
 /// A client in `WAIT`.
@@ -30,7 +31,7 @@ impl Core {
         waiter.offset = if wrote { replication.log.end() } else { Offset(0) };
         if replication.acked(waiter.offset) >= waiter.replicas || waiter.deadline.is_some_and(|deadline| deadline <= now) {
             let count = replication.acked(waiter.offset);
-            return self.answer_waiter(&waiter, count);
+            return self.answer(waiter.core, waiter.token, count);
         }
         replication.ask_acks = true;
         replication.waiters.push(waiter);
@@ -59,14 +60,40 @@ impl Core {
         }
     }
 
-    fn answer_waiter(&mut self, waiter: &Waiter, count: usize) {
+    /// On the log's core: ends a wait before its time, with the count of now or with an error.
+    pub fn end_wait(&mut self, core: usize, token: Token, with_error: bool) {
+        let Some(waiter) = self.take_waiter(core, token) else { return };
+        if with_error {
+            return self.answer_with(waiter.core, waiter.token, |reply| {
+                reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+            });
+        }
+        let count = self.replication.as_ref().map_or(0, |replication| replication.acked(waiter.offset));
         self.answer(waiter.core, waiter.token, count);
     }
 
+    /// On the log's core: nobody waits there any more.
+    pub fn forget_waiter(&mut self, core: usize, token: Token) {
+        self.take_waiter(core, token);
+    }
+
+    fn take_waiter(&mut self, core: usize, token: Token) -> Option<Waiter> {
+        let waiters = &mut self.replication.as_mut()?.waiters;
+        let at = waiters.iter().position(|waiter| waiter.core == core && waiter.token == token)?;
+        Some(waiters.swap_remove(at))
+    }
+
     fn answer(&mut self, core: usize, token: Token, count: usize) {
+        self.answer_with(core, token, move |reply| reply.len(count));
+    }
+
+    fn answer_with(&mut self, core: usize, token: Token, write: impl FnOnce(&mut Reply) + Send + 'static) {
         let answer = move |core: &mut Core| {
+            if core.conn(token).is_none_or(|conn| conn.stall != Stall::Blocked) {
+                return;
+            }
             core.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
-            core.reply(token, |reply| reply.len(count));
+            core.reply(token, write);
             core.unstall(token, Stall::Blocked);
         };
         if core == self.exec.id {

@@ -1,6 +1,6 @@
 //! PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET.
 
-use crate::connection::{Closing, OwnedRequest, ReplyMode, Token};
+use crate::connection::{OwnedRequest, ReplyMode, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
 use koltso_proto::id::DbIndex;
@@ -24,10 +24,8 @@ fn echo(core: &mut Core, token: Token, request: &OwnedRequest) {
 }
 
 fn quit(core: &mut Core, token: Token, _: &OwnedRequest) {
-    core.reply(token, Reply::ok);
-    if let Some(conn) = core.conn(token) {
-        conn.closing = Closing::AfterReplies;
-    }
+    core.ok(token);
+    core.close_after_replies(token);
 }
 
 fn select(core: &mut Core, token: Token, request: &OwnedRequest) {

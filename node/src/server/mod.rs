@@ -1,5 +1,6 @@
 //! Commands about the connection and the server: they run with the core in their hands instead of keys.
 
+pub mod client;
 mod command;
 mod config;
 mod connection;
@@ -20,6 +21,7 @@ use crate::dispatch::registry::ServerHandler;
 
 /// Every family's commands, by lower-case name.
 pub const HANDLERS: &[&[(&str, ServerHandler)]] = &[
+    client::HANDLERS,
     command::HANDLERS,
     config::HANDLERS,
     connection::HANDLERS,

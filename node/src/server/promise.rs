@@ -55,13 +55,7 @@ impl Promise {
         let token = self.token;
         let Some(conn) = core.conn(token) else { return };
         conn.fulfil(self.seq, if self.muted { &[] } else { &reply.buf });
-        let deferred = if conn.in_order() { conn.deferred.take() } else { None };
-        if let Some(request) = deferred {
-            conn.stall = Stall::None;
-            core.core_request(token, request);
-            core.run_pending(token);
-        }
-        core.mark_dirty(token);
+        core.resume_in_order(token);
         if self.stalls {
             core.unstall(token, Stall::Lend);
         }

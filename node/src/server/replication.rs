@@ -57,20 +57,10 @@ impl Core {
             let bytes = work(self);
             return self.reply(token, |reply| reply.raw(&bytes));
         }
-        let Some(conn) = self.conn(token) else { return };
-        let seq = conn.await_reply();
-        conn.stall = Stall::Blocked;
-        let from = self.exec.id;
-        self.on_log_core(move |log_core| {
-            let bytes = work(log_core);
-            let deliver = move |core: &mut Core| {
-                if let Some(conn) = core.conn(token) {
-                    conn.fulfil(seq, &bytes);
-                }
-                core.mark_dirty(token);
-                core.unstall(token, Stall::Blocked);
-            };
-            log_core.send(from, crate::core::Message::Run(Box::new(deliver)));
+        let Some(promise) = self.promise(token) else { return };
+        self.on_log_core(move |core| {
+            let bytes = work(core);
+            promise.keep(move |_, reply| reply.raw(&bytes));
         });
     }
 }
@@ -172,8 +162,16 @@ fn wait(core: &mut Core, token: Token, request: &OwnedRequest) {
     let deadline = (timeout > 0).then(|| UnixMs(core.exec.now.0.saturating_add(timeout)));
     let Some(conn) = core.conn(token) else { return };
     let wrote = conn.session.wrote;
-    // In a transaction nothing waits: the answer is what is known now.
-    let deadline = if conn.session.in_exec { Some(UnixMs(0)) } else { deadline };
+    if conn.session.in_exec {
+        // In a transaction nothing waits: the answer is what is known now.
+        return core.answer_on_log_core(token, move |core| {
+            let acked = core
+                .replication
+                .as_ref()
+                .map_or(0, |replication| replication.acked(if wrote { replication.log.end() } else { Offset(0) }));
+            format!(":{acked}\r\n").into_bytes()
+        });
+    }
     conn.stall = Stall::Blocked;
     core.shared.blocked_clients.fetch_add(1, Ordering::Relaxed);
     let replicas = replicas.max(0) as usize;

@@ -21,8 +21,8 @@ fn multi(core: &mut Core, token: Token, _: &OwnedRequest) {
     core.reply(token, Reply::ok);
 }
 
-fn exec(core: &mut Core, token: Token, _: &OwnedRequest) {
-    core.exec_transaction(token);
+fn exec(core: &mut Core, token: Token, request: &OwnedRequest) {
+    core.exec_transaction(token, request.clone());
 }
 
 fn discard(core: &mut Core, token: Token, _: &OwnedRequest) {

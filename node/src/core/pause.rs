@@ -1,0 +1,87 @@
+//! `CLIENT PAUSE`: requests wait, in order, until the pause is over.
+//!
+//! The pause is kept on the log's core, so that beginnings and ends have an order. Who paused writes may rely on it: once it
+//! is answered, nothing is written any more on any core, nothing expires and nothing is evicted, and what was written stands
+//! in the log. So the answer waits until every core knows, and then until what was under way between cores has arrived.
+
+use super::{Core, Message};
+use crate::connection::{OwnedRequest, Peer, Stall, Token};
+use crate::shared::Gate;
+use std::sync::atomic::Ordering;
+
+type Then = Box<dyn FnOnce(&mut Core) + Send>;
+
+impl Core {
+    /// On the log's core: pauses writes, or everything, until this time at least; a pause that is in force is never shortened.
+    /// `then` runs on the log's core once it is in force.
+    pub(crate) fn begin_pause(&mut self, until_ms: u64, all: bool, then: Then) {
+        self.shared.pause_until_ms.fetch_max(until_ms, Ordering::AcqRel);
+        self.shared.set_gate(Gate::PausedWrites, true);
+        if all {
+            self.shared.set_gate(Gate::PausedAll, true);
+        }
+        self.tell_of_pause(then);
+    }
+
+    /// Goes from core to core; each looks at the gates, and sends off what it has for others.
+    fn tell_of_pause(&mut self, then: Then) {
+        self.exec.gates = self.shared.gates();
+        self.flush_outbox();
+        self.flush_effects();
+        let next = self.exec.id + 1;
+        if next < self.peers.len() {
+            return self.send(next, Message::Run(Box::new(|core| core.tell_of_pause(then))));
+        }
+        // Requests that were on their way to a shard arrive before the question for it does.
+        self.on_log_core(|core| core.with_all_shards(then));
+    }
+
+    /// On the log's core: lets clients go on.
+    pub(crate) fn end_pause(&mut self) {
+        self.shared.pause_until_ms.store(0, Ordering::Release);
+        self.shared.set_gate(Gate::PausedAll, false);
+        self.shared.set_gate(Gate::PausedWrites, false);
+        self.on_every_core(Core::resume_paused);
+    }
+
+    /// On the log's core: ends a pause whose time is over.
+    pub(super) fn end_pause_if_due(&mut self) {
+        let until = self.shared.pause_until_ms.load(Ordering::Acquire);
+        if until != 0 && self.exec.now.0 >= until {
+            self.end_pause();
+        }
+    }
+
+    /// Keeps a request, and what its client sends after it, until the pause is over.
+    pub(super) fn pause(&mut self, token: Token, request: OwnedRequest) {
+        self.stall(token, Stall::Paused);
+        self.paused.push((token, request));
+    }
+
+    /// Whether this request has to wait for the end of a pause. Replicas are never paused: they only acknowledge.
+    pub(super) fn is_paused(&mut self, token: Token, name: &str, spreads: bool) -> bool {
+        let gates = self.exec.gates;
+        if !gates.has(Gate::PausedWrites) {
+            return false;
+        }
+        // Who has paused everything must be able to end it, and replicas to come back.
+        let immune = matches!(name, "client" | "auth" | "hello" | "replconf" | "psync" | "sync");
+        let is_client = self.conn(token).is_some_and(|conn| matches!(conn.peer, Peer::Client));
+        is_client && !immune && (spreads || gates.has(Gate::PausedAll))
+    }
+
+    fn resume_paused(&mut self) {
+        self.exec.gates = self.shared.gates();
+        if self.exec.gates.has(Gate::PausedWrites) {
+            return;
+        }
+        for (token, request) in std::mem::take(&mut self.paused) {
+            let Some(conn) = self.conn(token) else { continue };
+            if conn.stall == Stall::Paused {
+                conn.stall = Stall::None;
+                self.judge_request(token, request);
+                self.run_pending(token);
+            }
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! CLIENT LIST and CLIENT INFO: a line for each client, with the fields of Redis.
+
+use crate::connection::{Closing, Connection, InFlight, Peer, Session, Stall, Token};
+use crate::core::Core;
+use crate::replication::stream::{Parked, Replica};
+use koltso_proto::id::UnixMs;
+use koltso_proto::number::parse_i64;
+use koltso_proto::resp::Args;
+use std::fmt::Write;
+use std::os::fd::AsRawFd;
+
+/// What a client is to the node, as `TYPE` filters and limits of output buffers know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientType {
+    /// It sends commands.
+    Normal,
+    /// Our primary.
+    Master,
+    /// A replica of ours.
+    Replica,
+    /// It listens to channels.
+    Pubsub,
+}
+
+impl ClientType {
+    /// The type of this name, in any case.
+    pub fn parse(args: Args<'_>, at: usize) -> Result<Self, String> {
+        let names = [
+            ("NORMAL", ClientType::Normal),
+            ("SLAVE", ClientType::Replica),
+            ("REPLICA", ClientType::Replica),
+            ("PUBSUB", ClientType::Pubsub),
+            ("MASTER", ClientType::Master),
+        ];
+        let found = names.into_iter().find(|(name, _)| args.is(at, name)).map(|(_, kind)| kind);
+        found.ok_or_else(|| format!("ERR Unknown client type '{}'", String::from_utf8_lossy(args.get(at))))
+    }
+}
+
+/// The type of a connection.
+pub fn client_type(conn: &Connection) -> ClientType {
+    match conn.peer {
+        Peer::Client => ClientType::Normal,
+        Peer::Primary(_) => ClientType::Master,
+        Peer::Replica(_) => ClientType::Replica,
+    }
+}
+
+/// `CLIENT INFO`.
+pub fn info(core: &mut Core, token: Token) {
+    let line = core.conns.get(token.index as usize).map(|conn| core.line_of(conn)).unwrap_or_default();
+    core.reply(token, |reply| reply.verbatim(b"txt", line.as_bytes()));
+}
+
+/// `CLIENT LIST [TYPE type | ID id …]`.
+pub fn list(core: &mut Core, token: Token, args: Args<'_>) {
+    let (mut kind, mut ids) = (None, None);
+    if args.len() == 4 && args.is(2, "TYPE") {
+        match ClientType::parse(args, 3) {
+            Ok(wanted) => kind = Some(wanted),
+            Err(error) => return core.refuse(token, &error),
+        }
+    } else if args.len() > 3 && args.is(2, "ID") {
+        let Some(wanted) = args.from(3).map(parse_i64).collect::<Option<Vec<i64>>>() else {
+            return core.refuse(token, "ERR Invalid client ID");
+        };
+        ids = Some(wanted);
+    } else if args.len() != 2 {
+        return core.refuse(token, "ERR syntax error");
+    }
+    let lines = move |core: &mut Core| {
+        let wanted = |id: u64, is: ClientType| {
+            kind.is_none_or(|kind| kind == is) && ids.as_ref().is_none_or(|ids| ids.contains(&(id as i64)))
+        };
+        let here = core.conns.iter().filter(|(_, conn)| conn.closing != Closing::Now);
+        let here = here.filter(|(_, conn)| wanted(conn.session.id, client_type(conn)));
+        let mut lines: Vec<_> = here.map(|(_, conn)| (conn.session.id, core.line_of(conn))).collect();
+        let parked = core.replication.iter().flat_map(|replication| &replication.replicas);
+        lines.extend(parked.filter(|replica| wanted(replica.client_id, ClientType::Replica)).filter_map(|replica| {
+            let line = parked_line(replica, core.exec.now)?;
+            Some((replica.client_id, line))
+        }));
+        lines
+    };
+    core.gather(token, lines, |_, parts, reply| {
+        let mut lines: Vec<_> = parts.into_iter().flatten().collect();
+        lines.sort_unstable_by_key(|(id, _)| *id);
+        let text: String = lines.into_iter().map(|(_, line)| line).collect();
+        reply.verbatim(b"txt", text.as_bytes());
+    });
+}
+
+impl Core {
+    fn line_of(&self, conn: &Connection) -> String {
+        // What a replica has still to be sent lies in the log, not in a buffer of its own.
+        let lag = match (&conn.peer, &self.replication) {
+            (Peer::Replica(stream), Some(replication)) => {
+                let replica = replication.replicas.iter().find(|replica| replica.id == stream.id);
+                replica.map_or(0, |replica| replication.log.end().0.saturating_sub(replica.cursor.0))
+            }
+            _ => 0,
+        };
+        let in_flight = match &conn.output.in_flight {
+            InFlight::Replies { .. } => conn.output.len() - conn.output.reply.buf.len(),
+            _ => 0,
+        };
+        let omem = lag + in_flight as u64;
+        let figures = Figures {
+            fd: conn.fd.as_raw_fd(),
+            flags: flags(conn),
+            qbuf: conn.pending.len(),
+            qbuf_free: conn.pending.capacity() - conn.pending.len(),
+            rbs: conn.output.reply.buf.capacity(),
+            obl: conn.output.reply.buf.len(),
+            oll: u64::from(omem > 0),
+            omem,
+            events: if conn.output.is_sending() { "rw" } else { "r" },
+            user: if matches!(conn.peer, Peer::Primary(_)) { "(superuser)" } else { "default" },
+            resp: if conn.output.reply.resp3 { 3 } else { 2 },
+        };
+        line(&conn.session, self.exec.now, &figures)
+    }
+}
+
+/// A replica whose socket is away, because a snapshot is being made or sent.
+fn parked_line(replica: &Replica, now: UnixMs) -> Option<String> {
+    let (fd, session) = match &replica.parked {
+        Parked::No => return None,
+        Parked::Waiting(fd, session) => (fd.as_raw_fd(), session),
+        Parked::Away(session) => (-1, session),
+    };
+    let figures = Figures {
+        fd,
+        flags: "S".to_string(),
+        qbuf: 0,
+        qbuf_free: 0,
+        rbs: 0,
+        obl: 0,
+        oll: 0,
+        omem: 0,
+        events: "r",
+        user: "default",
+        resp: 2,
+    };
+    Some(line(session, now, &figures))
+}
+
+/// The letters Redis has for what a client is and does, in its order.
+fn flags(conn: &Connection) -> String {
+    let session = &conn.session;
+    let letters = [
+        ('S', matches!(conn.peer, Peer::Replica(_))),
+        ('O', session.monitor),
+        ('M', matches!(conn.peer, Peer::Primary(_))),
+        ('x', session.transaction.is_some() || session.in_exec),
+        ('b', matches!(conn.stall, Stall::Blocked | Stall::Paused)),
+        ('d', session.watch.as_ref().is_some_and(|(flag, _)| flag.is_raised())),
+        ('c', conn.closing == Closing::AfterReplies),
+        ('e', session.no_evict),
+        ('T', session.no_touch),
+    ];
+    let flags: String = letters.into_iter().filter(|&(_, on)| on).map(|(letter, _)| letter).collect();
+    if flags.is_empty() { "N".to_string() } else { flags }
+}
+
+struct Figures {
+    fd: i32,
+    flags: String,
+    qbuf: usize,
+    qbuf_free: usize,
+    rbs: usize,
+    obl: usize,
+    oll: u64,
+    omem: u64,
+    events: &'static str,
+    user: &'static str,
+    resp: u8,
+}
+
+fn line(session: &Session, now: UnixMs, figures: &Figures) -> String {
+    let seconds = |since: UnixMs| now.0.saturating_sub(since.0) / 1000;
+    let transaction = session.transaction.as_deref();
+    let multi = transaction.map_or(-1, |transaction| transaction.commands.len() as i64);
+    let multi_mem = transaction.map_or(0, |transaction| transaction.len);
+    let watch = session.watch.as_ref().map_or(0, |(_, keys)| keys.len());
+    let Figures { fd, flags, qbuf, qbuf_free, rbs, obl, oll, omem, events, user, resp } = figures;
+    let own = size_of::<Connection>() + qbuf + qbuf_free + rbs + multi_mem;
+    let tot_mem = own as u64 + omem;
+    let mut line = String::with_capacity(400);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let _ =
+        write!(line, "id={} addr={} laddr={} fd={fd} name={}", session.id, session.addr, session.laddr, text(&session.name));
+    let _ = write!(line, " age={} idle={} flags={flags}", seconds(session.created), seconds(session.last_active));
+    let _ = write!(line, " db={} sub=0 psub=0 ssub=0 multi={multi} watch={watch}", session.db.0);
+    let _ = write!(line, " qbuf={qbuf} qbuf-free={qbuf_free} argv-mem=0 multi-mem={multi_mem} rbs={rbs} rbp={rbs}");
+    let _ = write!(line, " obl={obl} oll={oll} omem={omem} tot-mem={tot_mem} events={events} cmd={}", session.last_command);
+    let _ = write!(line, " user={user} redir=-1 resp={resp}");
+    let _ = writeln!(line, " lib-name={} lib-ver={}", text(&session.lib_name), text(&session.lib_ver));
+    line
+}
