@@ -5,8 +5,8 @@ use crate::core::{Core, CoreParts, Listeners, Message};
 use crate::dispatch::executor::{CORES_MAX, Executor};
 use crate::logging::{self, notice, warning};
 use crate::reactor::inbox::Inbox;
-use crate::reactor::refusal;
 use crate::reactor::ring::{Ring, RingOptions};
+use crate::reactor::{refusal, thread_hints};
 use crate::replication::{Replication, random_id};
 use crate::service::{self, LoadJob, Loaded, ServiceCommand, Surroundings};
 use crate::shard::Shard;
@@ -41,7 +41,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let service_thread = thread::Builder::new()
         .name("service".to_string())
         .spawn(move || {
-            yield_to_cores();
+            thread_hints::yield_to_others();
             service::run(commands, surroundings);
         })
         .map_err(|error| error.to_string())?;
@@ -110,8 +110,9 @@ struct Seat {
 impl Seat {
     fn take(self, started: &std::sync::mpsc::Sender<Result<(), String>>) {
         if let Some(processor) = self.processor {
-            pin_to(processor);
+            thread_hints::pin_to(processor);
         }
+        thread_hints::ask_for_short_slices();
         let core = self.core();
         let outcome = core.as_ref().map(|_| ()).map_err(String::clone);
         let _ = started.send(outcome);
@@ -254,18 +255,6 @@ fn processors() -> Vec<usize> {
         Ok(set) => (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect(),
         Err(_) => (0..thread::available_parallelism().map_or(1, usize::from)).collect(),
     }
-}
-
-fn pin_to(processor: usize) {
-    let mut set = rustix::thread::CpuSet::new();
-    set.set(processor);
-    let _ = rustix::thread::sched_setaffinity(None, &set);
-}
-
-/// The service thread takes what the cores leave: bulk must not delay them where processors are shared.
-fn yield_to_cores() {
-    // SAFETY: gettid has no preconditions, and setpriority of the calling thread touches nothing else.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, 10) };
 }
 
 /// SIGTERM and SIGINT shut the node down as SHUTDOWN does.

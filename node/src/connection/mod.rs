@@ -8,6 +8,7 @@ mod session;
 pub use output::{InFlight, Output};
 pub use session::{OwnedRequest, ReplyMode, Session, Transaction, WatchedKey};
 
+use crate::reactor::ring::Socket;
 use crate::replication::link::PrimaryStream;
 use crate::replication::stream::{ReplicaStream, SyncRequest};
 use koltso_proto::resp::RequestParser;
@@ -79,6 +80,8 @@ pub struct Awaited {
 pub struct Connection {
     /// The socket.
     pub fd: OwnedFd,
+    /// The same, as the ring knows it.
+    pub socket: Socket,
     /// Which use of its slot this is.
     pub generation: u32,
     /// The request that is being read.
@@ -113,9 +116,10 @@ pub struct Connection {
 
 impl Connection {
     /// A fresh connection.
-    pub fn new(fd: OwnedFd, generation: u32, session: Session) -> Self {
+    pub fn new(fd: OwnedFd, socket: Socket, generation: u32, session: Session) -> Self {
         Connection {
             fd,
+            socket,
             generation,
             parser: RequestParser::new(),
             pending: Vec::new(),

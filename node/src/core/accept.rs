@@ -147,7 +147,10 @@ impl Core {
     pub(crate) fn adopt(&mut self, fd: OwnedFd, session: Session) -> Token {
         self.generation = (self.generation + 1) & Tag::GENERATION_MASK;
         let generation = self.generation;
-        let index = self.conns.insert(Connection::new(fd, generation, session)) as u32;
+        let entry = self.conns.vacant_entry();
+        let index = entry.key() as u32;
+        let socket = self.ring.install(index, fd.as_fd());
+        entry.insert(Connection::new(fd, socket, generation, session));
         Token { index, generation }
     }
 }

@@ -7,7 +7,6 @@ use crate::reactor::buffers::{Filled, GROUP};
 use crate::reactor::ring::{Completion, Op, Tag};
 use crate::replication::stream::{Handoff, SyncRequest};
 use crate::shared::add;
-use std::os::fd::AsRawFd;
 
 /// A request's buffer larger than this is given back to the allocator once it is empty, in bytes.
 const PENDING_KEEP_MAX: usize = 64 * 1024;
@@ -24,8 +23,8 @@ impl Core {
             return;
         }
         conn.recv_armed = true;
-        let fd = conn.fd.as_raw_fd();
-        self.ring.recv(fd, GROUP, tag(Op::Recv, token));
+        let socket = conn.socket;
+        self.ring.recv(socket, GROUP, tag(Op::Recv, token));
     }
 
     pub(super) fn rearm_starved(&mut self) {
@@ -202,11 +201,11 @@ impl Core {
             }
             conn.dirty = false;
             if let Some((data, len)) = conn.output.start_replies() {
-                let fd = conn.fd.as_raw_fd();
+                let socket = conn.socket;
                 let buffered = conn.output.len() as u64;
                 // SAFETY: the buffer belongs to the connection's `InFlight`, which is taken down only in `on_send` and in the
                 // teardown, both after the completion with this tag; the connection is not freed before (`free_if_done`).
-                unsafe { self.ring.send(fd, data, len, tag(Op::Send, token)) };
+                unsafe { self.ring.send(socket, data, len, tag(Op::Send, token)) };
                 let limit = self.exec.config.client_output_buffer_limit.normal.hard;
                 if limit > 0 && buffered > limit && matches!(conn.peer, Peer::Client) {
                     add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
@@ -225,7 +224,7 @@ impl Core {
         let Some(conn) = self.conn(token) else { return };
         let closing = conn.closing == Closing::Now;
         let sent = completion.result.max(0) as usize;
-        let fd = conn.fd.as_raw_fd();
+        let socket = conn.socket;
         if closing || completion.result <= 0 {
             let again = matches!(-completion.result, libc::EINTR | libc::EAGAIN) && !closing;
             if !again {
@@ -244,7 +243,7 @@ impl Core {
                 if pieces.left > 0 {
                     let header = pieces.header();
                     // SAFETY: as below; the header and its list are in the box that `InFlight` owns.
-                    unsafe { self.ring.send_message(fd, header, tag(Op::Send, token)) };
+                    unsafe { self.ring.send_message(socket, header, tag(Op::Send, token)) };
                 } else {
                     conn.output.in_flight = InFlight::Nothing;
                 }
@@ -253,7 +252,7 @@ impl Core {
             }
             _ => match conn.output.replies_sent(sent) {
                 // SAFETY: as in `flush_dirty`.
-                Some((data, len)) => unsafe { self.ring.send(fd, data, len, tag(Op::Send, token)) },
+                Some((data, len)) => unsafe { self.ring.send(socket, data, len, tag(Op::Send, token)) },
                 None => {
                     if conn.stall == Stall::Output {
                         return self.unstall(token, Stall::Output);
@@ -272,9 +271,9 @@ impl Core {
         let mut pieces = crate::reactor::pieces::Pieces::new(pieces);
         let header = pieces.header();
         conn.output.in_flight = InFlight::Pieces(pieces);
-        let fd = conn.fd.as_raw_fd();
+        let socket = conn.socket;
         // SAFETY: the header, its list and the bytes are owned by the box in `InFlight`, which stays until the completion.
-        unsafe { self.ring.send_message(fd, header, tag(Op::Send, token)) };
+        unsafe { self.ring.send_message(socket, header, tag(Op::Send, token)) };
     }
 
     /// Ends a connection: whatever is under way is cancelled, and its slot is freed when the kernel has let go of it.
@@ -285,10 +284,10 @@ impl Core {
         }
         conn.closing = Closing::Now;
         if conn.in_use_by_kernel() {
-            let fd = conn.fd.as_raw_fd();
+            let socket = conn.socket;
             // A peer that waits for us learns it at once, even while a cancelled operation lingers.
             let _ = rustix::net::shutdown(&conn.fd, rustix::net::Shutdown::Both);
-            self.ring.cancel_fd(fd);
+            self.ring.cancel_socket(socket);
         }
         self.on_closing(token);
         self.free_if_done(token);
@@ -307,6 +306,7 @@ impl Core {
 
     fn leave(&mut self, token: Token) {
         let conn = self.conns.remove(token.index as usize);
+        self.ring.uninstall(conn.socket);
         self.shared.connected_clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         let Some(request) = conn.leaving else { return };
         let handoff = Handoff { fd: conn.fd, session: conn.session, leftover: conn.pending, request };
@@ -319,7 +319,8 @@ impl Core {
 
     fn free_if_done(&mut self, token: Token) {
         if self.conn(token).is_some_and(|conn| conn.closing == Closing::Now && !conn.in_use_by_kernel()) {
-            self.conns.remove(token.index as usize);
+            let conn = self.conns.remove(token.index as usize);
+            self.ring.uninstall(conn.socket);
         }
     }
 }

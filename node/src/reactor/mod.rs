@@ -8,3 +8,4 @@ pub mod inbox;
 pub mod pieces;
 pub mod refusal;
 pub mod ring;
+pub mod thread_hints;

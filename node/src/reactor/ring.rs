@@ -67,6 +67,19 @@ impl Tag {
     }
 }
 
+/// A socket as the ring knows it: by its descriptor, or by its place in the ring's own table of files, which saves the kernel a
+/// look-up and two atomic operations every time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// A descriptor.
+    Fd(RawFd),
+    /// A place in the table.
+    Installed(u32),
+}
+
+/// The most sockets that are installed in a ring's table.
+const TABLE_LEN: u32 = 32 * 1024;
+
 /// A completion.
 #[derive(Clone, Copy, Debug)]
 pub struct Completion {
@@ -114,6 +127,8 @@ pub struct Ring {
     sqpoll: bool,
     /// Whether the kernel can wait for several completions for a bounded time (6.12).
     min_wait: bool,
+    /// How many sockets can be installed.
+    table_len: u32,
     /// Sends pushed since the last `enter`.
     sends: u32,
     _not_send: std::marker::PhantomData<*mut ()>,
@@ -134,6 +149,10 @@ impl Ring {
             // Saves the look-up of the descriptor at every enter; not essential.
             let _ = submitter.register_ring_fd();
         }
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::from(TABLE_LEN));
+        let wanted = TABLE_LEN.min(u32::try_from(limit).unwrap_or(TABLE_LEN));
+        // Without a table, descriptors do as well.
+        let table_len = submitter.register_files_sparse(wanted).map_or(0, |()| wanted);
         if let Some(busy_us) = options.napi_busy_poll_us {
             let mut napi = types::Napi::new().set_busy_poll_timeout(busy_us).set_prefer_busy_poll(true);
             submitter.register_napi(&mut napi)?;
@@ -145,6 +164,7 @@ impl Ring {
             ring,
             sqpoll: options.sqpoll_idle_ms.is_some(),
             min_wait,
+            table_len,
             sends: 0,
             _not_send: std::marker::PhantomData,
         })
@@ -194,6 +214,23 @@ impl Ring {
         }
     }
 
+    /// Puts a socket into the table at `place`, if there is such a place. It stays open until [`uninstall`](Self::uninstall).
+    pub fn install(&mut self, place: u32, fd: BorrowedFd<'_>) -> Socket {
+        let fd = fd.as_raw_fd();
+        if place < self.table_len && self.submitter.register_files_update(place, &[fd]).is_ok() {
+            Socket::Installed(place)
+        } else {
+            Socket::Fd(fd)
+        }
+    }
+
+    /// Takes a socket out of the table. Nothing of it may be in flight.
+    pub fn uninstall(&mut self, socket: Socket) {
+        if let Socket::Installed(place) = socket {
+            let _ = self.submitter.register_files_update(place, &[-1]);
+        }
+    }
+
     /// Accepts connections until cancelled. The descriptors arrive close-on-exec.
     pub fn accept(&mut self, listener: BorrowedFd<'_>, tag: Tag) {
         let op = opcode::AcceptMulti::new(types::Fd(listener.as_raw_fd())).flags(libc::SOCK_CLOEXEC);
@@ -201,18 +238,25 @@ impl Ring {
     }
 
     /// Receives into buffers of `group` until the peer is done or the buffers are.
-    pub fn recv(&mut self, fd: RawFd, group: u16, tag: Tag) {
-        self.push(opcode::RecvMulti::new(types::Fd(fd), group).build(), tag);
+    pub fn recv(&mut self, socket: Socket, group: u16, tag: Tag) {
+        let op = match socket {
+            Socket::Fd(fd) => opcode::RecvMulti::new(types::Fd(fd), group),
+            Socket::Installed(place) => opcode::RecvMulti::new(types::Fixed(place), group),
+        };
+        self.push(op.build(), tag);
     }
 
     /// Sends `len` bytes from `data`.
     ///
     /// # Safety
     /// `data` is readable for `len` bytes and neither moves nor changes until the completion with this tag has been seen.
-    pub unsafe fn send(&mut self, fd: RawFd, data: *const u8, len: usize, tag: Tag) {
+    pub unsafe fn send(&mut self, socket: Socket, data: *const u8, len: usize, tag: Tag) {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let op = opcode::Send::new(types::Fd(fd), data, len).flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL);
-        self.push(op.build(), tag);
+        let op = match socket {
+            Socket::Fd(fd) => opcode::Send::new(types::Fd(fd), data, len),
+            Socket::Installed(place) => opcode::Send::new(types::Fixed(place), data, len),
+        };
+        self.push(op.flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL).build(), tag);
         self.sends += 1;
     }
 
@@ -220,9 +264,13 @@ impl Ring {
     ///
     /// # Safety
     /// The header, its list and the bytes it lists neither move nor change until the completion with this tag has been seen.
-    pub unsafe fn send_message(&mut self, fd: RawFd, message: *const libc::msghdr, tag: Tag) {
+    pub unsafe fn send_message(&mut self, socket: Socket, message: *const libc::msghdr, tag: Tag) {
         let flags = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL) as u32;
-        self.push(opcode::SendMsg::new(types::Fd(fd), message).flags(flags).build(), tag);
+        let op = match socket {
+            Socket::Fd(fd) => opcode::SendMsg::new(types::Fd(fd), message),
+            Socket::Installed(place) => opcode::SendMsg::new(types::Fixed(place), message),
+        };
+        self.push(op.flags(flags).build(), tag);
         self.sends += 1;
     }
 
@@ -237,11 +285,14 @@ impl Ring {
         self.push(opcode::AsyncCancel::new(which.pack()).build(), tag);
     }
 
-    /// Cancels everything in flight on a descriptor.
-    pub fn cancel_fd(&mut self, fd: RawFd) {
+    /// Cancels everything in flight on a socket.
+    pub fn cancel_socket(&mut self, socket: Socket) {
         let tag = Tag { op: Op::Cancel, generation: 0, index: 0 };
-        let how = types::CancelBuilder::fd(types::Fd(fd)).all();
-        self.push(opcode::AsyncCancel2::new(how).build(), tag);
+        let how = match socket {
+            Socket::Fd(fd) => types::CancelBuilder::fd(types::Fd(fd)),
+            Socket::Installed(place) => types::CancelBuilder::fd(types::Fixed(place)),
+        };
+        self.push(opcode::AsyncCancel2::new(how.all()).build(), tag);
     }
 
     /// Cancels everything.
