@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::info::rates::{RATES, Rates};
+use crate::server::latency::monitor::Monitor;
 use koltso_proto::id::UnixMs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -180,6 +181,7 @@ pub struct Shared {
     config: Mutex<Arc<Config>>,
     stage_error: Mutex<Option<String>>,
     rates: Mutex<Rates>,
+    latency: Mutex<Monitor>,
     /// Counts changes of the configuration, so that cores notice.
     pub config_generation: AtomicU64,
     gates: AtomicU32,
@@ -226,6 +228,7 @@ impl Shared {
             config: Mutex::new(Arc::new(config)),
             stage_error: Mutex::new(None),
             rates: Mutex::new(Rates::default()),
+            latency: Mutex::new(Monitor::default()),
             config_generation: AtomicU64::new(1),
             gates: AtomicU32::new(0),
             pause_until_ms: AtomicU64::new(0),
@@ -273,6 +276,11 @@ impl Shared {
     /// The rates of some counters: the log's core takes samples, and `INFO` reads them.
     pub fn rates(&self) -> MutexGuard<'_, Rates> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Latency spikes; rare by nature.
+    pub fn latency(&self) -> MutexGuard<'_, Monitor> {
+        self.latency.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that an entry of a data set that is being loaded could not be taken in; the load will fail with the first such note.

@@ -247,10 +247,11 @@ impl Executor {
         self.note_if_slow(took, token, args);
     }
 
-    /// Remembers a command for the slow log if it took longer than `slowlog-log-slower-than`.
+    /// Remembers a command for the slow log if it took longer than `slowlog-log-slower-than`, and for the latency monitor if it
+    /// took longer than `latency-monitor-threshold`.
     pub fn note_if_slow(&mut self, took_us: u64, token: Token, args: Args<'_>) {
-        let limit = self.config.slowlog_log_slower_than;
-        if limit >= 0 && took_us >= limit as u64 {
+        let (slow_us, spike_ms) = (self.config.slowlog_log_slower_than, self.config.latency_monitor_threshold);
+        if (slow_us >= 0 && took_us >= slow_us as u64) || (spike_ms > 0 && took_us / 1000 >= spike_ms) {
             self.slow.push((took_us, OwnedRequest::new(args), token));
         }
     }

@@ -59,7 +59,7 @@ impl Sink for Out<'_> {
         self.0.int(value);
     }
     fn null(&mut self) {
-        self.0.null_array();
+        self.0.null();
     }
 }
 
@@ -103,7 +103,7 @@ fn info_of(core: &mut Core, token: Token, request: &OwnedRequest) {
         for name in names {
             match find(name) {
                 Some(spec) => info::entry(spec, &mut Out(reply)),
-                None => reply.null_array(),
+                None => reply.null(),
             }
         }
     });
@@ -122,7 +122,7 @@ fn list(core: &mut Core, token: Token, request: &OwnedRequest) {
     let Some(filter) = filter(request.args()) else { return core.refuse(token, "ERR syntax error") };
     let names: Vec<&str> = info::list(filter).filter(|spec| can_run(spec)).map(|spec| spec.name).collect();
     core.reply(token, |reply| {
-        reply.set(names.len());
+        reply.array(names.len());
         names.iter().for_each(|name| reply.bulk(name.as_bytes()));
     });
 }

@@ -8,6 +8,7 @@ mod container;
 mod debug;
 mod gather;
 mod info;
+pub mod latency;
 mod memory;
 pub mod monitor;
 mod persistence;
@@ -27,6 +28,7 @@ pub const HANDLERS: &[&[(&str, ServerHandler)]] = &[
     connection::HANDLERS,
     debug::HANDLERS,
     info::HANDLERS,
+    latency::HANDLERS,
     memory::HANDLERS,
     monitor::HANDLERS,
     persistence::HANDLERS,

@@ -19,7 +19,7 @@ pub fn protocol(core: &mut Core, token: Token, request: &OwnedRequest) {
         core.refuse(
             token,
             "ERR Wrong protocol type name. Please use one of the following: \
-             string|integer|double|null|array|set|map|attrib|push|verbatim|true|false",
+             string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
         );
     }
 }

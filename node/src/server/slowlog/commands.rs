@@ -33,6 +33,10 @@ fn get(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
     let count = match args.len() {
         2 => DEFAULT_COUNT,
+        4.. => {
+            let error = "ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.";
+            return core.refuse(token, error);
+        }
         _ => match parse_i64(args.get(2)) {
             Some(-1) => usize::MAX,
             Some(count) if count >= 0 => count as usize,
