@@ -42,8 +42,8 @@ impl Core {
     pub(crate) fn add_up_counters(&mut self) {
         crate::alloc::settle();
         let counters = &self.shared.counters;
-        add(&counters.total_commands_processed, std::mem::take(&mut self.exec.processed));
-        add(&counters.total_error_replies, std::mem::take(&mut self.exec.errors));
+        add(&counters.total_commands_processed, std::mem::take(&mut self.exec.tally.processed));
+        add(&counters.total_error_replies, std::mem::take(&mut self.exec.tally.errors));
         if let Some(shard) = self.exec.shards[self.exec.id].as_deref_mut() {
             let stats = std::mem::take(&mut shard.stats);
             add(&counters.keyspace_hits, stats.hits);

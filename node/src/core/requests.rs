@@ -60,7 +60,7 @@ impl Core {
         if self.exec.gates.has(Gate::Monitor) && !spec.flags.has(Flags::SKIP_MONITOR) && !spec.flags.has(Flags::ADMIN) {
             self.tell_monitors(token, &request);
         }
-        self.exec.processed += 1;
+        self.exec.tally.note_call(spec.index());
         if in_multi && !NOT_QUEUED.contains(&command.spec.name) {
             return self.queue(token, command, spec, request);
         }
@@ -117,7 +117,7 @@ impl Core {
         if let Some(transaction) = &mut conn.session.transaction {
             transaction.aborted = true;
         }
-        self.exec.errors += 1;
+        self.exec.tally.note_error(error.as_bytes());
         self.reply(token, |reply| reply.error(error));
     }
 
@@ -207,6 +207,7 @@ impl Core {
         self.exec.context(None, who, &mut reply).run(handler, request.args());
         self.exec.effects.end_unit();
         self.exec.note_if_slow(start.elapsed().as_micros() as u64, token, request.args());
+        self.exec.tally.note_reply(&reply.buf);
         self.reply(token, |out| out.raw(&reply.buf));
     }
 
@@ -280,6 +281,7 @@ impl Core {
                     let Some((who, resp3)) = self.who(token) else { break };
                     let mut reply = Reply::new(resp3);
                     self.exec.context(None, who, &mut reply).run(handler, request.args());
+                    self.exec.tally.note_reply(&reply.buf);
                     self.reply(token, |out| out.raw(&reply.buf));
                     if command.write
                         && let Some(conn) = self.conn(token)

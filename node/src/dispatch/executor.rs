@@ -3,6 +3,7 @@
 use super::gates::{OOM, Verdict};
 use super::hop::Outbox;
 use super::registry::{Command, Registry, Run, registry, unknown_command, unknown_subcommand, wrong_arity};
+use super::tally::Tally;
 use crate::commands::{Ctx, Handler, Origin};
 use crate::config::Config;
 use crate::connection::{Connection, OwnedRequest, Token};
@@ -106,10 +107,8 @@ pub struct Executor {
     pub registry: &'static Registry,
     /// Randomness.
     pub rng: SmallRng,
-    /// Commands run since the counters were last added up.
-    pub processed: u64,
-    /// Error replies likewise.
-    pub errors: u64,
+    /// What is counted of commands and errors.
+    pub tally: Tally,
     /// Commands that took long, for the core to log: duration in microseconds, the command, who sent it.
     pub slow: Vec<(u64, OwnedRequest, Token)>,
 }
@@ -129,8 +128,7 @@ impl Executor {
             now: now_ms(),
             registry: registry(),
             rng: SmallRng::from_rng(&mut rand::rng()),
-            processed: 0,
-            errors: 0,
+            tally: Tally::default(),
             slow: Vec::new(),
         }
     }
@@ -205,10 +203,8 @@ impl Executor {
                 }
                 let mark = conn.output.reply.buf.len();
                 self.timed_local(command, handler, conn, token, args);
-                self.processed += 1;
-                if conn.output.reply.buf.get(mark) == Some(&b'-') {
-                    self.errors += 1;
-                }
+                self.tally.note_call(command.spec.index());
+                self.tally.note_reply(&conn.output.reply.buf[mark..]);
                 if !conn.in_order() {
                     conn.queue_behind_awaited(mark);
                 }
@@ -294,7 +290,7 @@ impl Executor {
         let mark = conn.output.reply.buf.len();
         conn.output.reply.error(error);
         conn.queue_behind_awaited(mark);
-        self.errors += 1;
+        self.tally.note_error(error.as_bytes());
     }
 
     /// Where a command of the keyspace has to run.

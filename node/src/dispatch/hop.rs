@@ -127,9 +127,13 @@ impl Executor {
                 Some(Run::Keys(handler) | Run::AllKeys(handler)) => self.execute(handler, who, &mut batch.replies, args),
                 _ => batch.replies.error("ERR internal: a command about no key cannot hop"),
             }
-            self.processed += 1;
+            let start = if i == 0 { 0 } else { batch.hops[i - 1].reply_end };
+            self.tally.note_call(usize::from(batch.hops[i].command));
+            if asker.origin == Origin::Client {
+                self.tally.note_reply(&batch.replies.buf[start..]);
+            }
             if asker.origin == Origin::Primary {
-                batch.replies.buf.truncate(if i == 0 { 0 } else { batch.hops[i - 1].reply_end });
+                batch.replies.buf.truncate(start);
             }
             batch.hops[i].reply_end = batch.replies.buf.len();
         }

@@ -10,3 +10,4 @@ pub mod gates;
 pub mod hop;
 pub mod lend;
 pub mod registry;
+pub mod tally;

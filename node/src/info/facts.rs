@@ -101,6 +101,12 @@ impl CoreFacts {
                 facts.replication = Some(replication::of(core, replication));
             }
         }
+        if sections.has(Section::ErrorStats) {
+            facts.errors = core.exec.tally.codes().to_vec();
+        }
+        if sections.has(Section::CommandStats) {
+            facts.calls = core.exec.tally.calls();
+        }
         if sections.has(Section::Keyspace) {
             facts.keyspace = keyspace(core);
         }

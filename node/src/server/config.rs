@@ -131,7 +131,7 @@ fn rewrite_file(config: &Config) -> Result<(), String> {
 }
 
 fn reset_stat(core: &mut Core, token: Token, _: &OwnedRequest) {
-    core.gather(token, Core::add_up_counters, |core, _, reply: &mut Reply| {
+    core.gather(token, Core::forget_counts, |core, _, reply: &mut Reply| {
         core.shared.counters.reset();
         core.shared.rates().reset();
         reply.ok();
@@ -139,6 +139,12 @@ fn reset_stat(core: &mut Core, token: Token, _: &OwnedRequest) {
 }
 
 impl Core {
+    fn forget_counts(&mut self) {
+        // Only what is added up does not come back.
+        self.add_up_counters();
+        self.exec.tally.reset();
+    }
+
     /// `REPLICAOF` is a change of the configuration, too: `CONFIG GET` shows it and `CONFIG REWRITE` keeps it.
     pub(crate) fn note_primary(&self, primary: Option<(&str, u16)>) {
         let primary = primary.map(|(host, port)| PrimaryAddress { host: host.into(), port });

@@ -8,7 +8,6 @@ use crate::core::{Core, Message};
 use crate::logging::{notice, warning};
 use crate::server::promise::Promise;
 use crate::service::{LoadJob, Loaded, ServiceCommand};
-use crate::shared::Gate;
 use std::sync::atomic::Ordering;
 
 const FAILED: &str = "ERR Error trying to load the RDB dump, check server logs.";
@@ -36,7 +35,14 @@ impl Core {
         if self.snapshot_is_running() {
             return promise.keep(|_, reply| reply.error("ERR A save or a synchronisation is in progress; try again"));
         }
-        self.pause_everything(true);
+        // By message: the shards that are here when the pause is in force are given back first.
+        let go_on = move |core: &mut Core| {
+            core.send(0, Message::Run(Box::new(move |core| core.reload_paused(promise, saves))));
+        };
+        self.begin_pause(u64::MAX, true, Box::new(go_on));
+    }
+
+    fn reload_paused(&mut self, promise: Promise, saves: bool) {
         let upstream = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref()?.token);
         if let Some(token) = upstream {
             self.stall(token, Stall::Lend);
@@ -89,22 +95,17 @@ impl Core {
     }
 
     fn end_reload(&mut self, promise: Promise, upstream: Option<Token>, error: Option<&'static str>) {
-        self.pause_everything(false);
-        self.on_every_core(Core::end_pause);
-        if let Some(token) = upstream {
-            // By message: shards that are still held here are given back first.
-            self.send(0, Message::Run(Box::new(move |core| core.unstall(token, Stall::Lend))));
-        }
+        // By message: shards that are still held here are given back first.
+        let go_on = move |core: &mut Core| {
+            core.end_pause();
+            if let Some(token) = upstream {
+                core.unstall(token, Stall::Lend);
+            }
+        };
+        self.send(0, Message::Run(Box::new(go_on)));
         promise.keep(move |_, reply| match error {
             None => reply.ok(),
             Some(error) => reply.error(error),
         });
-    }
-
-    fn pause_everything(&mut self, on: bool) {
-        self.shared.pause_until_ms.store(if on { u64::MAX } else { 0 }, Ordering::Release);
-        self.shared.set_gate(Gate::PausedAll, on);
-        self.shared.set_gate(Gate::PausedWrites, on);
-        self.exec.gates = self.shared.gates();
     }
 }
