@@ -114,14 +114,15 @@ impl Draft<'_> {
     }
 }
 
-/// Some hundreds of entries.
+/// Some hundreds of entries. What every look-up reads comes first.
+#[repr(C)]
 pub(super) struct Segment {
     index: HashTable<SlotIndex>,
-    arena: Arena,
-    /// The slot that was last found.
-    last: Cell<SlotIndex>,
     /// Slots that must be dropped and not only freed.
     owning: u32,
+    /// The slot that was last found.
+    last: Cell<SlotIndex>,
+    arena: Arena,
 }
 
 impl Segment {

@@ -9,20 +9,23 @@ const SPLIT_BYTES_PER_ENTRY: usize = 192;
 /// Segments are kept in blocks, so that the list grows without being copied.
 const BLOCK_LEN: usize = 256;
 
-/// A segment, and what the table notes of it.
+/// A segment, and what the table notes of it. Laid out so that a look-up reads two of its cache lines.
+#[repr(C, align(64))]
 pub(in crate::shard) struct Part {
-    pub(in crate::shard) entries: Segment,
-    /// The earliest deadline of an entry, or an earlier time; `u64::MAX` = there are none.
-    pub(in crate::shard) earliest: u64,
     /// The last snapshot that has this segment.
     pub(in crate::shard) saved_epoch: u32,
     /// How many entries it may have.
     split_len: u32,
+    pub(in crate::shard) entries: Segment,
+    /// The earliest deadline of an entry, or an earlier time; `u64::MAX` = there are none.
+    pub(in crate::shard) earliest: u64,
     /// The bits of the hash that all entries share, at the top; the rest is 0.
     pub(in crate::shard) prefix: u64,
     /// How many bits that are.
     pub(in crate::shard) depth: u8,
 }
+
+const _: () = assert!(size_of::<Part>() == 256);
 
 impl Part {
     pub(super) fn new(entries: Segment, prefix: u64, depth: u8, saved_epoch: u32) -> Self {
