@@ -80,6 +80,8 @@ pub struct Upstream {
     pub last_io: UnixMs,
     /// How far a snapshot has come.
     pub progress: Arc<Progress>,
+    /// Ends the service thread's attempt at linking when it is dropped.
+    pub attempt: Option<tokio::sync::oneshot::Sender<()>>,
     /// Whether our data is a copy of a history that the primary may know, so that a partial resynchronisation is worth asking for.
     pub resumable: bool,
 }
@@ -161,6 +163,7 @@ impl Core {
             down_since: now,
             last_io: now,
             progress: Arc::default(),
+            attempt: None,
             resumable,
         });
         if let Some(token) = before.and_then(|up| up.token) {
@@ -174,6 +177,7 @@ impl Core {
         self.with_all_shards(Box::new(|core| {
             core.flush_effects();
             for shard in core.exec.shards.iter_mut().flatten() {
+                shard.abort_staging();
                 shard.replica = true;
                 shard.logged = false;
             }
@@ -201,6 +205,7 @@ impl Core {
                 replication.ids.previous, replication.ids.second_offset, replication.ids.current
             ));
             for shard in core.exec.shards.iter_mut().flatten() {
+                shard.abort_staging();
                 shard.replica = false;
                 shard.logged = logged;
             }
@@ -224,12 +229,15 @@ impl Core {
         notice(&format!("Connecting to MASTER {}:{}", upstream.host, upstream.port));
         upstream.state = LinkState::Connecting;
         upstream.generation += 1;
+        let (attempt, given_up) = tokio::sync::oneshot::channel();
+        upstream.attempt = Some(attempt);
         let job = LinkJob {
             generation: upstream.generation,
             host: upstream.host.clone(),
             port: upstream.port,
             ask,
             progress: Arc::clone(&upstream.progress),
+            given_up,
         };
         self.service.send(ServiceCommand::Link(job));
     }
@@ -266,6 +274,8 @@ impl Core {
             for shard in core.exec.shards.iter_mut().flatten() {
                 shard.begin_staging();
             }
+            // An attempt that was given up may have left one.
+            core.shared.take_stage_error();
             let _ = proceed.send(());
         }));
     }

@@ -36,12 +36,21 @@ pub struct LinkJob {
     pub ask: Option<(ReplId, Offset)>,
     /// Where to report the progress of a snapshot.
     pub progress: Arc<Progress>,
+    /// Resolves when nobody wants this link any more.
+    pub given_up: tokio::sync::oneshot::Receiver<()>,
 }
 
 /// Links to a primary and reports to the log's core.
-pub async fn run(job: LinkJob, surroundings: Surroundings) {
+pub async fn run(mut job: LinkJob, surroundings: Surroundings) {
     let generation = job.generation;
-    match link(&job, &surroundings).await {
+    let (unused, never) = tokio::sync::oneshot::channel();
+    let given_up = std::mem::replace(&mut job.given_up, never);
+    let outcome = tokio::select! {
+        outcome = link(&job, &surroundings) => outcome,
+        _ = given_up => return,
+    };
+    drop(unused);
+    match outcome {
         Ok(()) => {}
         Err(Failure::Link(why)) => surroundings.on_log_core(move |core| core.on_link_failed(generation, &why)),
         Err(Failure::Load(why)) => surroundings.on_log_core(move |core| core.on_link_load_failed(generation, &why)),
@@ -83,7 +92,7 @@ async fn link(job: &LinkJob, surroundings: &Surroundings) -> Result<(), Failure>
             "" => current,
             id => ReplId::parse(id.as_bytes()).ok_or_else(|| format!("it answers PSYNC with the replication id '{id}'"))?,
         };
-        let linked = peer.linked(replid, Offset(next.0 - 1), None);
+        let linked = peer.linked(replid, Offset(next.0 - 1), None)?;
         surroundings.on_log_core(move |core| core.on_link_continues(generation, linked));
         return Ok(());
     }
@@ -185,15 +194,15 @@ async fn read_snapshot(
         loaded.keys,
         started.elapsed().as_secs_f64()
     ));
-    let linked = peer.linked(replid, offset, Some(stream_db));
+    let linked = peer.linked(replid, offset, Some(stream_db)).map_err(Failure::Load)?;
     surroundings.on_log_core(move |core: &mut Core| core.on_link_loaded(generation, linked));
     Ok(())
 }
 
 /// The primary's end.
 struct Peer {
-    /// Kept aside; the stream works on a duplicate.
-    fd: OwnedFd,
+    /// Kept aside; the stream works on a duplicate. `None` once it has been handed on.
+    fd: Option<OwnedFd>,
     stream: TcpStream,
     received: Vec<u8>,
     at: usize,
@@ -215,7 +224,7 @@ impl Peer {
                     let fd = OwnedFd::from(stream.try_clone().map_err(|error| error.to_string())?);
                     let stream = TcpStream::from_std(stream);
                     let last_newline = Instant::now();
-                    return Ok(Peer { fd, stream, received: Vec::new(), at: 0, timeout, last_newline });
+                    return Ok(Peer { fd: Some(fd), stream, received: Vec::new(), at: 0, timeout, last_newline });
                 }
                 Ok(Err(error)) => last = error.to_string(),
                 Err(_) => last = "no answer to the attempt to connect".to_string(),
@@ -326,8 +335,18 @@ impl Peer {
     }
 
     /// The socket and what came with it, for the log's core.
-    fn linked(mut self, replid: ReplId, offset: Offset, stream_db: Option<DbIndex>) -> Linked {
+    fn linked(mut self, replid: ReplId, offset: Offset, stream_db: Option<DbIndex>) -> Result<Linked, String> {
         let leftover = self.received.split_off(self.at);
-        Linked { fd: self.fd, leftover, replid, offset, stream_db }
+        let fd = self.fd.take().ok_or("the connection is gone")?;
+        Ok(Linked { fd, leftover, replid, offset, stream_db })
+    }
+}
+
+impl Drop for Peer {
+    /// A read that is under way would hold the connection open for as long as the primary does.
+    fn drop(&mut self) {
+        if let Some(fd) = &self.fd {
+            let _ = rustix::net::shutdown(fd, rustix::net::Shutdown::Both);
+        }
     }
 }
