@@ -26,9 +26,13 @@ pub fn measure(setup: &Setup, report: &mut Report, at: usize) -> Result<()> {
 
 fn insert(setup: &Setup, report: &mut Report, at: usize, server: &Server) -> Result<()> {
     let load = Load { keys: 0..setup.growth_keys, form: KeyForm::Fifteen, shape: Shape::random(8) };
-    let run = || longest_ms(&load.run_in_batches(server.port(), server.pid(), BATCH_LEN, LIMIT)?);
-    let (cpu_ms, wall_ms) = run()?;
-    let (floor_cpu_ms, _) = run()?;
+    let run = |what| {
+        let batches = load.run_in_batches(server.port(), server.pid(), BATCH_LEN, LIMIT)?;
+        name_worst(what, &batches);
+        longest_ms(&batches)
+    };
+    let (cpu_ms, wall_ms) = run("inserting")?;
+    let (floor_cpu_ms, _) = run("overwriting")?;
     report.record(RowId::GrowthCpu, at, cpu_ms);
     report.record(RowId::GrowthFloorCpu, at, floor_cpu_ms);
     report.record(RowId::GrowthWall, at, wall_ms);
@@ -36,6 +40,15 @@ fn insert(setup: &Setup, report: &mut Report, at: usize, server: &Server) -> Res
         report.record(RowId::GrowthOwn, at, own_us.parse::<f64>()? / 1e3);
     }
     Ok(())
+}
+
+/// Tells where the most expensive batches were: a step of growth comes again at the same number of keys, noise does not.
+fn name_worst(what: &str, batches: &[Batch]) {
+    let mut worst: Vec<(u64, u64)> = (0u64..).zip(batches).map(|(at, batch)| (batch.cpu_ns, at * BATCH_LEN)).collect();
+    worst.sort_unstable_by(|a, b| b.cmp(a));
+    let named: Vec<String> =
+        worst.iter().take(6).map(|(cpu_ns, key)| format!("{:.2} ms at key {key}", *cpu_ns as f64 / 1e6)).collect();
+    eprintln!("    {what}, CPU of the most expensive batches: {}", named.join(", "));
 }
 
 /// CPU time of the most expensive batch beyond that of the median one, and the time of the longest; milliseconds.
