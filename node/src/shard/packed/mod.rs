@@ -11,22 +11,24 @@
 //!    function that frees or moves slots sets it anew.
 
 mod arena;
+mod draft;
 mod layout;
 mod moves;
 mod view;
 
 use super::entry::Entry;
-use super::value::{Type, Value, ValueMut};
+use super::value::{Value, ValueMut};
 use ahash::RandomState;
 use arena::{Arena, SlotIndex, Slots};
+pub(super) use draft::{Body, Draft};
+use draft::{start, write};
 use hashbrown::HashTable;
 use koltso_proto::id::UnixMs;
+use layout::Header;
 pub(super) use layout::INLINE_LEN_MAX;
-use layout::{Header, KEY_LEN_MAX};
 pub(super) use moves::NewBody;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher};
-use std::ptr::NonNull;
 use std::sync::Arc;
 pub use view::EntryRef;
 use view::Raw;
@@ -53,65 +55,6 @@ pub(super) struct Slot(SlotIndex);
 impl Slot {
     /// The name of nothing.
     const NONE: Slot = Slot(SlotIndex::MAX);
-}
-
-/// What a new entry will hold.
-pub(super) enum Body<'a> {
-    /// A string of up to [`INLINE_LEN_MAX`] bytes.
-    Text(&'a [u8]),
-    /// Anything.
-    Value(Value),
-}
-
-impl<'a> Body<'a> {
-    /// The body for a string of any length.
-    #[inline]
-    pub(super) fn string(bytes: &'a [u8]) -> Self {
-        if bytes.len() <= INLINE_LEN_MAX { Body::Text(bytes) } else { Body::Value(Value::string(bytes)) }
-    }
-
-    #[inline]
-    fn kind(&self) -> Type {
-        match self {
-            Body::Text(_) => Type::String,
-            Body::Value(value) => value.kind(),
-        }
-    }
-
-    #[inline]
-    fn text_len(&self) -> Option<usize> {
-        match self {
-            Body::Text(text) => Some(text.len()),
-            Body::Value(_) => None,
-        }
-    }
-}
-
-/// A new entry, before it is in a segment.
-pub(super) struct Draft<'a> {
-    pub(super) key: &'a [u8],
-    pub(super) body: Body<'a>,
-    pub(super) expire: Option<UnixMs>,
-    /// 24 bits.
-    pub(super) access: u32,
-    /// Whether `OBJECT ENCODING` shall say `raw`.
-    pub(super) raw: bool,
-}
-
-impl Draft<'_> {
-    #[inline]
-    fn header(&self) -> Header {
-        Header::new(self.body.kind(), self.key.len(), self.body.text_len())
-            .with_deadline(self.expire.is_some())
-            .with_raw(self.raw)
-            .with_access(self.access)
-    }
-
-    /// The bytes that its slot will take.
-    #[inline]
-    pub(super) fn slot_len(&self) -> usize {
-        self.header().slot_len()
-    }
 }
 
 /// Some hundreds of entries. What every look-up reads comes first.
@@ -427,37 +370,6 @@ impl<'a> Iterator for SegmentIter<'a> {
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         (0, Some(self.segment.len()))
-    }
-}
-
-/// A slice's address as pointers into slots are.
-#[inline]
-fn start(bytes: &[u8]) -> NonNull<u8> {
-    NonNull::from(bytes).cast()
-}
-
-/// Writes an entry into a slot.
-///
-/// # Safety
-/// The slot is at least as long as `header` says, and `header` is the draft's.
-#[inline]
-unsafe fn write(raw: Raw, header: Header, draft: Draft<'_>) {
-    // SAFETY: by the precondition, everything lies where the header says and within the slot.
-    unsafe {
-        raw.set_header(header);
-        if let Some(expire) = draft.expire {
-            raw.0.add(8).cast::<u64>().write(expire.0);
-        }
-        let key_field = raw.0.add(header.key_at());
-        if draft.key.len() > KEY_LEN_MAX {
-            key_field.cast::<*mut [u8]>().write_unaligned(Box::into_raw(draft.key.into()));
-        } else {
-            key_field.copy_from_nonoverlapping(start(draft.key), draft.key.len());
-        }
-        match draft.body {
-            Body::Text(text) => raw.0.add(header.text_at()).copy_from_nonoverlapping(start(text), text.len()),
-            Body::Value(value) => raw.value_ptr().write(value),
-        }
     }
 }
 

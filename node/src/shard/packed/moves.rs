@@ -1,9 +1,10 @@
 //! Moving entries: to a larger slot, into a compact arena, into two segments, and out of them when their time is over.
 
 use super::arena::{Arena, SlotIndex};
+use super::draft::{Body, start};
 use super::layout::Header;
 use super::view::Raw;
-use super::{Body, Segment, Slot, hash_of, start, tag_of};
+use super::{Segment, Slot, hash_of, tag_of};
 use crate::shard::value::Value;
 use ahash::RandomState;
 use hashbrown::HashTable;
