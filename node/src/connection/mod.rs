@@ -3,17 +3,26 @@
 //! Nothing here does I/O: the reactor moves the bytes.
 
 mod output;
+mod pending;
 mod session;
 
 pub use output::{InFlight, Output};
+pub use pending::Pending;
 pub use session::{OwnedRequest, ReplyMode, Session, Transaction, WatchedKey};
 
 use crate::reactor::ring::Socket;
 use crate::replication::link::PrimaryStream;
 use crate::replication::stream::{ReplicaStream, SyncRequest};
+use koltso_proto::id::UnixMs;
 use koltso_proto::resp::RequestParser;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+
+/// Bytes of a connection that wait to be looked at, after which no more are received for a while: a peer that sends on and on
+/// without reading is held back by TCP. Generous, because many a client sends all of a pipeline before it reads a reply.
+pub const PENDING_LEN_PAUSE: usize = 64 << 20;
+/// Commands of a primary's stream that other cores have yet to answer, after which no more are received for a while.
+const AWAITED_PAUSE: usize = 64 << 10;
 
 /// Which connection, and that it is still the same one: slots are used again, generations are not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -87,11 +96,13 @@ pub struct Connection {
     /// The request that is being read.
     pub parser: RequestParser,
     /// Bytes received and not yet consumed, from the first byte of the current request on.
-    pub pending: Vec<u8>,
+    pub pending: Pending,
     /// What is to be sent.
     pub output: Output,
     /// Replies that cannot be sent yet because an earlier one is still awaited.
     pub awaited: VecDeque<Awaited>,
+    /// The bytes of those that are here and wait behind one that is not.
+    awaited_len: usize,
     /// The next place's number.
     pub next_seq: u64,
     /// Who the client is and what it has set.
@@ -104,6 +115,10 @@ pub struct Connection {
     pub closing: Closing,
     /// Whether a multishot receive is armed, or its last completion still to come.
     pub recv_armed: bool,
+    /// Since when more than the soft limit has waited to be sent.
+    pub over_soft_since: Option<UnixMs>,
+    /// Whether nothing more is received until what has been is worked off.
+    pub recv_paused: bool,
     /// Whether it is on the list of those that have something to send.
     pub dirty: bool,
     /// The request that waits for them (`Stall::InOrder`).
@@ -122,15 +137,18 @@ impl Connection {
             socket,
             generation,
             parser: RequestParser::new(),
-            pending: Vec::new(),
+            pending: Pending::default(),
             output: Output::default(),
             awaited: VecDeque::new(),
+            awaited_len: 0,
             next_seq: 0,
             session,
             peer: Peer::Client,
             stall: Stall::None,
             closing: Closing::No,
             recv_armed: false,
+            over_soft_since: None,
+            recv_paused: false,
             dirty: false,
             deferred: None,
             leaving: None,
@@ -154,6 +172,7 @@ impl Connection {
         if place > 0 {
             if let Some(awaited) = self.awaited.get_mut(place) {
                 awaited.reply = Some(reply.to_vec());
+                self.awaited_len += reply.len();
             }
             return;
         }
@@ -161,6 +180,7 @@ impl Connection {
         self.awaited.pop_front();
         while let Some(Awaited { reply: Some(_), .. }) = self.awaited.front() {
             let next = self.awaited.pop_front().and_then(|a| a.reply).unwrap_or_default();
+            self.awaited_len -= next.len();
             self.output.reply.raw(&next);
         }
     }
@@ -182,6 +202,7 @@ impl Connection {
             return;
         }
         let written = &self.output.reply.buf[mark..];
+        self.awaited_len += written.len();
         if let Some(Awaited { reply: Some(reply), .. }) = self.awaited.back_mut() {
             reply.extend_from_slice(written);
         } else {
@@ -190,6 +211,25 @@ impl Connection {
             self.next_seq += 1;
         }
         self.output.reply.buf.truncate(mark);
+    }
+
+    /// Replies that cannot be sent at once: behind one that is not here, or behind those under way. In bytes.
+    #[inline]
+    pub fn replies_len(&self) -> usize {
+        self.output.reply.buf.len() + self.awaited_len
+    }
+
+    /// Everything that waits to be sent or is under way, in bytes.
+    pub fn unsent_len(&self) -> usize {
+        self.output.len() + self.awaited_len
+    }
+
+    /// Whether so much has been received, or asked of other cores, that the peer has to be slowed down.
+    pub fn is_full(&self) -> bool {
+        match self.peer {
+            Peer::Client | Peer::Replica(_) => self.stall != Stall::None && self.pending.len() >= PENDING_LEN_PAUSE,
+            Peer::Primary(_) => self.pending.len() >= PENDING_LEN_PAUSE || self.awaited.len() >= AWAITED_PAUSE,
+        }
     }
 
     /// Whether an operation of the kernel may still use this connection.

@@ -29,7 +29,8 @@ pub struct OwnedRequest {
 impl OwnedRequest {
     /// Copies a request out of its buffer.
     pub fn new(args: koltso_proto::resp::Args<'_>) -> Self {
-        let mut request = OwnedRequest { bytes: Vec::new(), spans: Vec::with_capacity(args.len()) };
+        let len = args.from(0).map(<[u8]>::len).sum();
+        let mut request = OwnedRequest { bytes: Vec::with_capacity(len), spans: Vec::with_capacity(args.len()) };
         for arg in args.from(0) {
             request.spans.push(koltso_proto::resp::Span::new(request.bytes.len(), arg.len()));
             request.bytes.extend_from_slice(arg);

@@ -121,7 +121,10 @@ impl Core {
         let keepalive = self.exec.config.tcp_keepalive;
         if keepalive > 0 {
             let _ = sockopt::set_socket_keepalive(&fd, true);
+            // Silence is noticed after the configured time, and taken for an end after three probes within as long again.
             let _ = sockopt::set_tcp_keepidle(&fd, Duration::from_secs(u64::from(keepalive)));
+            let _ = sockopt::set_tcp_keepintvl(&fd, Duration::from_secs(u64::from(keepalive / 3).max(1)));
+            let _ = sockopt::set_tcp_keepcnt(&fd, 3);
         }
         add(&self.shared.counters.total_connections_received, 1);
         if self.shared.connected_clients.load(Ordering::Relaxed) >= self.exec.config.maxclients {

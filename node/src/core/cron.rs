@@ -20,6 +20,7 @@ impl Core {
         self.rearm_listeners();
         self.add_up_counters();
         self.drop_idle_clients();
+        self.enforce_soft_limits();
         if self.replication.is_some() {
             self.end_pause_if_due();
             self.sample_rates();
@@ -103,6 +104,7 @@ impl Core {
             .conns
             .iter()
             .filter(|(_, conn)| matches!(conn.peer, Peer::Client) && conn.stall == Stall::None && conn.closing == Closing::No)
+            .filter(|(_, conn)| !conn.session.monitor)
             .filter(|(_, conn)| now.0.saturating_sub(conn.session.last_active.0) > timeout.saturating_mul(1000))
             .map(|(index, conn)| Token { index: index as u32, generation: conn.generation })
             .collect();
@@ -144,6 +146,7 @@ impl Core {
         if config.requirepass.is_empty() {
             self.conns.iter_mut().for_each(|(_, conn)| conn.session.authenticated = true);
         }
+        self.set_output_limits();
         self.slowlog.entries.truncate(config.slowlog_max_len as usize);
         self.exec.gates = self.shared.gates();
     }

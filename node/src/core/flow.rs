@@ -8,9 +8,6 @@ use crate::reactor::ring::{Completion, Op, Tag};
 use crate::replication::stream::{Handoff, SyncRequest};
 use crate::shared::add;
 
-/// A request's buffer larger than this is given back to the allocator once it is empty, in bytes.
-const PENDING_KEEP_MAX: usize = 64 * 1024;
-
 fn tag(op: Op, token: Token) -> Tag {
     Tag { op, generation: token.generation, index: token.index }
 }
@@ -19,12 +16,36 @@ impl Core {
     /// Arms the receive of a connection.
     pub(crate) fn arm_recv(&mut self, token: Token) {
         let Some(conn) = self.conn(token) else { return };
-        if conn.recv_armed || conn.peer_done || conn.closing == Closing::Now {
+        if conn.stall == Stall::Leaving {
+            // Its receive is over, which it has waited for.
+            return self.mark_dirty(token);
+        }
+        if conn.recv_armed || conn.recv_paused || conn.peer_done || conn.closing == Closing::Now {
             return;
         }
         conn.recv_armed = true;
         let socket = conn.socket;
         self.ring.recv(socket, GROUP, tag(Op::Recv, token));
+    }
+
+    /// Receives no more from a peer that is ahead of us, until what it has sent is worked off.
+    fn pause_recv_if_full(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        if !conn.recv_paused && conn.is_full() {
+            conn.recv_paused = true;
+            if conn.recv_armed {
+                self.ring.cancel(tag(Op::Recv, token));
+            }
+        }
+    }
+
+    /// Receives again if there is room again.
+    fn resume_recv(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        if conn.recv_paused && !conn.is_full() {
+            conn.recv_paused = false;
+            self.arm_recv(token);
+        }
     }
 
     pub(super) fn rearm_starved(&mut self) {
@@ -57,6 +78,7 @@ impl Core {
             }
             return self.free_if_done(token);
         }
+        let leaving = conn.stall == Stall::Leaving;
         match (completion.result, filled) {
             (1.., Some(filled)) => {
                 add(&self.shared.counters.total_net_input_bytes, len as u64);
@@ -70,8 +92,9 @@ impl Core {
                     self.buffers.give_back(filled);
                 }
                 match -result {
-                    libc::ENOBUFS => self.starved.push(token),
-                    libc::ECANCELED => self.mark_dirty(token),
+                    libc::ENOBUFS if !leaving => self.starved.push(token),
+                    // Cancelled because it leaves, or for a pause that may be over by now.
+                    libc::ENOBUFS | libc::ECANCELED => self.arm_recv(token),
                     libc::EINTR | libc::EAGAIN => self.arm_recv(token),
                     0 => self.on_peer_done(token),
                     _ => self.close(token),
@@ -99,7 +122,8 @@ impl Core {
             add(&self.shared.counters.total_net_repl_input_bytes, bytes.len() as u64);
             conn.pending.extend_from_slice(bytes);
             self.buffers.give_back(filled);
-            return self.apply_stream(token);
+            self.apply_stream(token);
+            return self.pause_recv_if_full(token);
         }
         if conn.closing != Closing::No {
             return self.buffers.give_back(filled);
@@ -107,11 +131,9 @@ impl Core {
         if !conn.pending.is_empty() || conn.stall != Stall::None {
             conn.pending.extend_from_slice(bytes);
             self.buffers.give_back(filled);
-            if conn.pending.len() as u64 > self.exec.config.client_query_buffer_limit {
-                add(&self.shared.counters.client_query_buffer_limit_disconnections, 1);
-                return self.close(token);
-            }
-            return self.run_pending(token);
+            self.run_pending(token);
+            self.enforce_query_limit(token);
+            return self.pause_recv_if_full(token);
         }
         // The common case: whole requests, read where the kernel has put them.
         let (consumed, stop) = self.exec.run(conn, token, bytes);
@@ -149,7 +171,7 @@ impl Core {
         }
         if let Some(conn) = self.conn(token) {
             conn.pending = pending;
-            consume(&mut conn.pending, at);
+            conn.pending.consume(at);
         }
     }
 
@@ -166,6 +188,8 @@ impl Core {
                 self.lending.stalled.push(token);
             }
             Stop::OutputFull => self.stall(token, Stall::Output),
+            // The replies to what it has asked of others set it going again.
+            Stop::AheadOfPeers => self.stall(token, Stall::InOrder),
             Stop::Protocol(error) => {
                 self.reply(token, |reply| reply.error(format!("ERR {error}")));
                 self.close_after_replies(token);
@@ -200,21 +224,26 @@ impl Core {
                 continue;
             }
             conn.dirty = false;
+            if conn.closing == Closing::Now {
+                continue;
+            }
+            if conn.recv_paused {
+                self.resume_recv(token);
+            }
+            let conn = &mut self.conns[token.index as usize];
             if let Some((data, len)) = conn.output.start_replies() {
                 let socket = conn.socket;
-                let buffered = conn.output.len() as u64;
                 // SAFETY: the buffer belongs to the connection's `InFlight`, which is taken down only in `on_send` and in the
                 // teardown, both after the completion with this tag; the connection is not freed before (`free_if_done`).
                 unsafe { self.ring.send(socket, data, len, tag(Op::Send, token)) };
-                let limit = self.exec.config.client_output_buffer_limit.normal.hard;
-                if limit > 0 && buffered > limit && matches!(conn.peer, Peer::Client) {
-                    add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
-                    self.close(token);
-                }
             } else if conn.ends_after_replies() && conn.output.is_empty() && conn.in_order() {
                 self.close(token);
             } else if conn.stall == Stall::Leaving && conn.output.is_empty() && !conn.in_use_by_kernel() {
                 self.leave(token);
+                continue;
+            }
+            if self.exec.limits_output {
+                self.enforce_hard_limit(token);
             }
         }
     }
@@ -309,7 +338,7 @@ impl Core {
         self.ring.uninstall(conn.socket);
         self.shared.connected_clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         let Some(request) = conn.leaving else { return };
-        let handoff = Handoff { fd: conn.fd, session: conn.session, leftover: conn.pending, request };
+        let handoff = Handoff { fd: conn.fd, session: conn.session, leftover: conn.pending.into_vec(), request };
         if self.exec.id == 0 {
             self.on_replica(handoff);
         } else {
@@ -322,18 +351,5 @@ impl Core {
             let conn = self.conns.remove(token.index as usize);
             self.ring.uninstall(conn.socket);
         }
-    }
-}
-
-/// Drops the first `n` bytes, and the memory of a large buffer that has become empty.
-pub(crate) fn consume(pending: &mut Vec<u8>, n: usize) {
-    if n == pending.len() {
-        if pending.capacity() > PENDING_KEEP_MAX {
-            *pending = Vec::new();
-        } else {
-            pending.clear();
-        }
-    } else if n > 0 {
-        pending.drain(..n);
     }
 }

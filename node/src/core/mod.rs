@@ -6,12 +6,12 @@
 mod accept;
 mod cron;
 mod flow;
+mod limits;
 mod message;
 mod pause;
 mod requests;
 
 pub use accept::Listeners;
-pub(crate) use flow::consume;
 pub use message::{Message, StageGuard, Staged, StagedItem};
 
 use crate::connection::{Closing, Connection, Token};

@@ -143,6 +143,7 @@ impl Core {
             transaction.commands.push((command.spec.index() as u16, request));
         }
         self.reply(token, |reply| reply.status("QUEUED"));
+        self.enforce_query_limit(token);
     }
 
     /// Runs a command that has passed all checks.

@@ -23,6 +23,12 @@ use std::sync::Arc;
 /// before it reads anything is not stopped by this alone: what it sends meanwhile is kept.
 pub const OUTPUT_LEN_PAUSE: usize = 64 << 20;
 
+/// As [`OUTPUT_LEN_PAUSE`], for a client that has yet to say who it is.
+const OUTPUT_LEN_PAUSE_UNAUTHENTICATED: usize = 64 << 10;
+/// Replies of other cores that one client may wait for, before its next request is looked at. Bounds what a pipeline can ask
+/// for before any of it is sent.
+const AWAITED_MAX: usize = 1024;
+
 /// A set of shards, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShardSet(pub u128);
@@ -81,6 +87,8 @@ pub enum Stop {
     Core(OwnedRequest),
     /// This core's shard is away, and the next request needs it.
     ShardAway,
+    /// So many requests of this client are on other cores that the next one has to wait for their replies.
+    AheadOfPeers,
     /// The client has so many replies waiting that it must read some first.
     OutputFull,
     /// The input is not RESP.
@@ -107,6 +115,10 @@ pub struct Executor {
     pub registry: &'static Registry,
     /// Randomness.
     pub rng: SmallRng,
+    /// Replies that wait for a client, in bytes, before its next request is looked at: the least that limits of output allow.
+    pub output_len_pause: usize,
+    /// Whether there is a limit to what may wait for a client.
+    pub limits_output: bool,
     /// What is counted of commands and errors.
     pub tally: Tally,
     /// Commands that took long, for the core to log: duration in microseconds, the command, who sent it.
@@ -128,6 +140,8 @@ impl Executor {
             now: now_ms(),
             registry: registry(),
             rng: SmallRng::from_rng(&mut rand::rng()),
+            output_len_pause: OUTPUT_LEN_PAUSE,
+            limits_output: false,
             tally: Tally::default(),
             slow: Vec::new(),
         }
@@ -144,7 +158,13 @@ impl Executor {
         // The parser steps aside while commands use the rest of the connection.
         let mut parser = std::mem::take(&mut conn.parser);
         let mut at = 0;
+        let output_len_pause =
+            if conn.session.authenticated { self.output_len_pause } else { OUTPUT_LEN_PAUSE_UNAUTHENTICATED };
         let stop = loop {
+            // Before a request, so that replies count that were not written by this loop.
+            if conn.replies_len() >= output_len_pause && at < input.len() {
+                break Stop::OutputFull;
+            }
             match parser.advance(&input[at..], &limits) {
                 Ok(Step::Complete(len)) => {
                     let args = parser.args(&input[at..]);
@@ -153,12 +173,8 @@ impl Executor {
                     match stop {
                         // The request stays where it is, and is read again when the shard is back.
                         Some(Stop::ShardAway) => break Stop::ShardAway,
-                        None => {
-                            at += len;
-                            if conn.output.reply.buf.len() >= OUTPUT_LEN_PAUSE {
-                                break Stop::OutputFull;
-                            }
-                        }
+                        Some(Stop::AheadOfPeers) => break Stop::AheadOfPeers,
+                        None => at += len,
                         Some(stop) => {
                             at += len;
                             break stop;
@@ -209,6 +225,7 @@ impl Executor {
                     conn.queue_behind_awaited(mark);
                 }
             }
+            Route::Peer(_) if conn.awaited.len() >= AWAITED_MAX => return Some(Stop::AheadOfPeers),
             Route::Peer(peer) => {
                 let seq = conn.await_reply();
                 let session = &conn.session;

@@ -8,7 +8,7 @@
 use super::link::PrimaryStream;
 use crate::commands::Origin;
 use crate::connection::{Closing, OwnedRequest, Peer, Stall, Token};
-use crate::core::{Core, consume};
+use crate::core::Core;
 use crate::dispatch::executor::{Route, ShardSet, Who};
 use crate::dispatch::hop::Asker;
 use crate::dispatch::registry::{Command, Run};
@@ -80,7 +80,7 @@ impl Core {
         if let Some(conn) = self.conn(token) {
             conn.parser = parser;
             conn.pending = pending;
-            consume(&mut conn.pending, at);
+            conn.pending.consume(at);
         }
         self.note_applied();
     }

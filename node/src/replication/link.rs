@@ -350,7 +350,7 @@ impl Core {
         let token = self.adopt(linked.fd, session);
         let conn = &mut self.conns[token.index as usize];
         conn.peer = Peer::Primary(Box::new(PrimaryStream::new(linked.offset)));
-        conn.pending = linked.leftover;
+        conn.pending = linked.leftover.into();
         if let Some(upstream) = self.link(generation) {
             upstream.state = LinkState::Connected;
             upstream.token = Some(token);

@@ -99,7 +99,7 @@ impl Core {
     /// Gives bytes that came with a socket to its connection, and lets it receive more.
     fn feed(&mut self, token: Token, bytes: Vec<u8>) {
         if let Some(conn) = self.conn(token) {
-            conn.pending = bytes;
+            conn.pending = bytes.into();
         }
         self.arm_recv(token);
         self.run_pending(token);

@@ -91,7 +91,8 @@ pub fn list(core: &mut Core, token: Token, args: Args<'_>) {
 }
 
 impl Core {
-    fn line_of(&self, conn: &Connection) -> String {
+    /// A connection in words, as `CLIENT LIST` has them.
+    pub(crate) fn line_of(&self, conn: &Connection) -> String {
         // What a replica has still to be sent lies in the log, not in a buffer of its own.
         let lag = match (&conn.peer, &self.replication) {
             (Peer::Replica(stream), Some(replication)) => {
