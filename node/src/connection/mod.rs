@@ -156,6 +156,12 @@ impl Connection {
         }
     }
 
+    /// From now on it leads to this replica: it receives the stream, so nothing may be answered in between.
+    pub fn stream_to(&mut self, replica: u64) {
+        self.peer = Peer::Replica(Box::new(ReplicaStream { id: replica }));
+        self.session.reply_mode = ReplyMode::Off;
+    }
+
     /// Reserves the next place in the order of replies for an answer from elsewhere.
     pub fn await_reply(&mut self) -> u64 {
         let seq = self.next_seq;

@@ -73,7 +73,7 @@ impl Core {
         }
     }
 
-    fn describe(&self, token: Token) -> String {
+    pub(super) fn describe(&self, token: Token) -> String {
         let line = self.conns.get(token.index as usize).map(|conn| self.line_of(conn));
         line.unwrap_or_default().trim_end().to_string()
     }

@@ -2,11 +2,12 @@
 
 use super::Core;
 use crate::commands::Origin;
-use crate::connection::{Closing, OwnedRequest, ReplyMode, Stall, Token, Transaction};
+use crate::connection::{Closing, OwnedRequest, Peer, ReplyMode, Stall, Token, Transaction};
 use crate::dispatch::executor::{ShardSet, Who};
 use crate::dispatch::gates::{OOM, Verdict};
 use crate::dispatch::hop::Batch;
 use crate::dispatch::registry::{Command, Run};
+use crate::logging::notice;
 use crate::shared::{Asked, Gate};
 use koltso_proto::command::{CommandSpec, Flags};
 use koltso_proto::resp::Reply;
@@ -45,6 +46,11 @@ impl Core {
             return self.refuse_request(token, &request, "NOAUTH Authentication required.");
         }
         conn.session.last_command = spec.name;
+        if matches!(conn.peer, Peer::Replica(_)) && !matches!(spec.name, "replconf" | "ping") {
+            let who = self.describe(token);
+            notice(&format!("Closing a replica that sent '{}' in place of an acknowledgement: {who}", spec.name));
+            return self.close(token);
+        }
         let in_multi = conn.session.transaction.is_some();
         if in_multi && spec.flags.has(Flags::NO_MULTI) {
             return self.refuse(token, "ERR Command not allowed inside a transaction");

@@ -9,7 +9,7 @@
 //!            service thread: +FULLRESYNC id X, RDB ──► back here: stream from X
 //! ```
 
-use super::stream::{Handoff, Parked, Replica, ReplicaState, ReplicaStream, SyncRequest};
+use super::stream::{Handoff, Parked, Replica, ReplicaState, SyncRequest};
 use super::waiters::GETACK;
 use super::{Replication, Transfer, random_id};
 use crate::connection::{Closing, Peer, Session, Token};
@@ -119,7 +119,7 @@ impl Core {
         replication.replicas.push(replica);
         replication.alone_since = None;
         let conn = &mut self.conns[token.index as usize];
-        conn.peer = Peer::Replica(Box::new(ReplicaStream { id }));
+        conn.stream_to(id);
         let line = if psync2 { format!("+CONTINUE {current}\r\n") } else { "+CONTINUE\r\n".to_string() };
         conn.output.reply.raw(line.as_bytes());
         self.feed(token, leftover);
@@ -214,7 +214,7 @@ impl Core {
         if let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) {
             replica.token = Some(token);
         }
-        self.conns[token.index as usize].peer = Peer::Replica(Box::new(ReplicaStream { id }));
+        self.conns[token.index as usize].stream_to(id);
         self.arm_recv(token);
     }
 
@@ -258,6 +258,8 @@ impl Core {
             replication.log.trim(None);
             return;
         }
+        self.drop_slow_replicas();
+        let Some(replication) = &mut self.replication else { return };
         let mut sends: Vec<(Token, Vec<Bytes>)> = Vec::new();
         for replica in &replication.replicas {
             let Some(token) = replica.token.filter(|_| !replica.hold_until_ack) else { continue };
@@ -330,6 +332,19 @@ impl Core {
                 }
             }
         }));
+    }
+
+    /// Disconnects replicas at once that are behind by more than the hard limit.
+    fn drop_slow_replicas(&mut self) {
+        let config = &self.exec.config;
+        let hard = config.client_output_buffer_limit.replica.hard;
+        let Some(replication) = &self.replication else { return };
+        let end = replication.log.end().0;
+        let limit = hard.max(replication.log.backlog_len());
+        let mut reading = replication.replicas.iter().filter(|replica| replica.state != ReplicaState::WaitBgsave);
+        if hard > 0 && reading.any(|replica| end.saturating_sub(replica.cursor.0) > limit) {
+            self.drop_bad_replicas(config.repl_timeout);
+        }
     }
 
     fn drop_bad_replicas(&mut self, timeout_s: u64) {
