@@ -302,7 +302,6 @@ fn a_value_of_100_mb_goes_in_and_comes_out_in_linear_time() {
 fn clients_that_vanish_half_way_leave_nothing_behind() {
     with_cores(|kind| {
         let server = Server::start(kind);
-        let files = server.open_files();
         let mut request = encode(&["MSET", "a", "1", "b", "1", "c", "1"]);
         request.extend(encode(&["GET", "a"]));
         request.extend(encode(&["MULTI"]));
@@ -312,22 +311,26 @@ fn clients_that_vanish_half_way_leave_nothing_behind() {
         request.extend(encode(&["WATCH", "a", "b"]));
         request.extend(encode(&["WAIT", "1", "0"]));
         request.extend(encode(&["DBSIZE"]));
-        for end in 0..request.len() {
-            let client = server.client();
-            client.stream().write_all(&request[..end]).unwrap();
-            if end % 2 == 0 {
-                rustix::net::sockopt::set_socket_linger(client.stream(), Some(Duration::ZERO)).unwrap();
-            }
-        }
         let mut client = server.client();
-        client.must(&["MSET", "a", "9", "b", "9", "c", "9"]);
-        let nines = Value::Array(vec![bulk(b"9"); 3]);
-        soon("the last of them is through", || {
-            client.must(&["MSET", "a", "9", "b", "9", "c", "9"]);
-            client.must(&["MGET", "a", "b", "c"]) == nines && client.info("clients").int("connected_clients") == 1
-        });
-        soon("their files are closed", || server.open_files() <= files + 1);
-        assert_eq!(client.info("clients").int("blocked_clients"), 0);
+        let mut files = usize::MAX;
+        // The first round only shows what is open when all is quiet.
+        for _ in 0..2 {
+            for end in 0..request.len() {
+                let client = server.client();
+                client.stream().write_all(&request[..end]).unwrap();
+                if end % 2 == 0 {
+                    rustix::net::sockopt::set_socket_linger(client.stream(), Some(Duration::ZERO)).unwrap();
+                }
+            }
+            let nines = Value::Array(vec![bulk(b"9"); 3]);
+            soon("the last of them is through", || {
+                client.must(&["MSET", "a", "9", "b", "9", "c", "9"]);
+                client.must(&["MGET", "a", "b", "c"]) == nines && client.info("clients").int("connected_clients") == 1
+            });
+            assert_eq!(client.info("clients").int("blocked_clients"), 0);
+            soon("their files are closed", || server.open_files() <= files);
+            files = server.open_files();
+        }
     });
 }
 

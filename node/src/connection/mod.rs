@@ -191,9 +191,10 @@ impl Connection {
         }
     }
 
-    /// Whether it ends once everything is answered that the peer has asked for.
+    /// Whether it ends once everything is answered that the peer has asked for, and need not wait for.
     pub fn ends_after_replies(&self) -> bool {
-        self.closing == Closing::AfterReplies || (self.peer_done && self.stall == Stall::None)
+        let done = matches!(self.stall, Stall::None | Stall::Blocked | Stall::Paused);
+        self.closing == Closing::AfterReplies || (self.peer_done && done)
     }
 
     /// Whether replies can be written straight to the output.
