@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 const EXPIRY_PERIOD_MS: u64 = 20;
 /// How long one round of active expiry may take.
 const EXPIRY_BUDGET: Duration = Duration::from_micros(500);
+/// Commands that take a fixed short time are timed only for a slow log that asks for less than this, in microseconds.
+const TIMED_ALWAYS_US: i64 = 1000;
+/// Entries of flushed tables freed in one turn.
+const DROP_STEP: usize = 512;
 /// Entries looked at between two looks at the clock.
 const EXPIRY_STEP: usize = 2048;
 
@@ -94,6 +98,12 @@ impl Core {
         }
     }
 
+    /// Frees some of what was flushed or replaced; true if there is more.
+    pub(super) fn slice_of_dropping(&mut self) -> bool {
+        let id = self.exec.id;
+        self.exec.shards[id].as_deref_mut().is_some_and(|shard| shard.drop_step(DROP_STEP))
+    }
+
     fn drop_idle_clients(&mut self) {
         let timeout = self.exec.config.timeout;
         if timeout == 0 {
@@ -132,6 +142,7 @@ impl Core {
 
     pub(super) fn on_config_changed(&mut self) {
         let config = self.exec.config.clone();
+        self.exec.time_all = (0..TIMED_ALWAYS_US).contains(&config.slowlog_log_slower_than);
         if let Some(shard) = self.exec.shards[self.exec.id].as_deref_mut() {
             shard.set_policy(config.access_policy());
         }

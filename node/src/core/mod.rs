@@ -159,6 +159,7 @@ impl Core {
         }
         busy |= self.slice_of_snapshot();
         busy |= self.slice_of_expiry();
+        busy |= self.slice_of_dropping();
         self.flush_outbox();
         self.flush_effects();
         self.flush_streams();

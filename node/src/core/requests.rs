@@ -68,6 +68,9 @@ impl Core {
         }
         self.exec.tally.note_call(spec.index());
         if in_multi && !NOT_QUEUED.contains(&command.spec.name) {
+            if self.exec.gates.has(Gate::MaxMemory) && !self.exec.make_room() {
+                return self.refuse(token, OOM);
+            }
             return self.queue(token, command, spec, request);
         }
         self.run_command(token, command, request);
@@ -275,7 +278,7 @@ impl Core {
         if let Some(write) = commands.find(|command| command.deny_oom)
             && self.exec.lacks_room(write)
         {
-            return self.refuse(token, OOM);
+            return self.refuse(token, &format!("EXECABORT Transaction discarded because of: {OOM}"));
         }
         self.set_in_exec(token, true);
         self.exec.effects.begin_unit();

@@ -62,6 +62,7 @@ impl Core {
             add(&self.shared.counters.sync_partial_err, 1);
         }
         notice(&format!("Replica {addr} asks for synchronization"));
+        notice(&format!("Full resync requested by replica {addr}"));
         add(&self.shared.counters.sync_full, 1);
         let mut replica = self.new_replica(&session);
         replica.plain_sync = request == SyncRequest::Sync;
@@ -129,13 +130,10 @@ impl Core {
     pub fn begin_cut(&mut self) {
         let Some(replication) = &mut self.replication else { return };
         let waiting = replication.replicas.iter().any(|replica| replica.state == ReplicaState::WaitBgsave);
-        if !waiting
-            || replication.cutting
-            || replication.transfer.is_some()
-            || self.shared.snapshot_running.load(std::sync::atomic::Ordering::Acquire)
-        {
+        if !waiting || replication.cutting || replication.transfer.is_some() || !self.claim_snapshot() {
             return;
         }
+        let Some(replication) = &mut self.replication else { return };
         replication.cutting = true;
         self.with_all_shards(Box::new(Core::cut_for_replicas));
     }
@@ -180,7 +178,7 @@ impl Core {
 
     /// The service thread has sent the snapshot, or given up on some of its readers.
     pub fn on_transfer_end(&mut self, end: TransferEnd) {
-        self.shared.snapshot_running.store(false, std::sync::atomic::Ordering::Release);
+        self.release_snapshot();
         if let Some(replication) = &mut self.replication {
             replication.transfer = None;
         }

@@ -18,13 +18,13 @@ pub const HANDLERS: &[(&str, ServerHandler)] =
 type Told = Box<dyn FnOnce(&mut Core, Result<(), String>) + Send>;
 
 fn save(core: &mut Core, token: Token, _: &OwnedRequest) {
-    if core.snapshot_is_running() {
+    if !core.claim_save() {
         return core.refuse(token, "ERR Background save already in progress");
     }
     let from = core.exec.id;
     core.stall(token, Stall::Lend);
     core.on_log_core(move |core| {
-        core.save_snapshot(Box::new(move |core, outcome| {
+        core.save_claimed(Box::new(move |core, outcome| {
             core.send(
                 from,
                 Message::Run(Box::new(move |core| {
@@ -45,16 +45,16 @@ fn bgsave(core: &mut Core, token: Token, request: &OwnedRequest) {
     if args.len() > 2 || (args.len() == 2 && !schedule) {
         return core.refuse(token, "ERR syntax error");
     }
-    if core.shared.save.running.load(Ordering::Relaxed) {
+    if core.shared.save.running.load(Ordering::Acquire) {
         return core.refuse(token, "ERR Background save already in progress");
     }
-    if core.snapshot_is_running() {
+    if !core.claim_save() {
         // A snapshot is on its way to replicas; the save follows it.
         core.shared.save.wanted.store(true, Ordering::Relaxed);
         return core.reply(token, |reply| reply.status("Background saving scheduled"));
     }
     core.reply(token, |reply| reply.status("Background saving started"));
-    core.on_log_core(|core| core.save_snapshot(Box::new(|_, _| {})));
+    core.on_log_core(|core| core.save_claimed(Box::new(|_, _| {})));
 }
 
 fn lastsave(core: &mut Core, token: Token, _: &OwnedRequest) {
@@ -105,10 +105,23 @@ fn shutdown(core: &mut Core, token: Token, request: &OwnedRequest) {
 impl Core {
     /// On the log's core: writes a snapshot to the RDB file, and tells how it went.
     pub fn save_snapshot(&mut self, told: Told) {
-        if self.snapshot_is_running() {
+        if !self.claim_save() {
             return told(self, Err("Background save already in progress".to_string()));
         }
-        self.shared.save.running.store(true, Ordering::Relaxed);
+        self.save_claimed(told);
+    }
+
+    /// Takes the right to the next snapshot for a save; false if one is under way, or there is no whole data set yet.
+    fn claim_save(&mut self) -> bool {
+        if self.shared.gates().has(Gate::Loading) || !self.claim_snapshot() {
+            return false;
+        }
+        self.shared.save.running.store(true, Ordering::Release);
+        true
+    }
+
+    /// As [`save_snapshot`](Self::save_snapshot), by who has claimed it.
+    fn save_claimed(&mut self, told: Told) {
         self.shared.save.wanted.store(false, Ordering::Relaxed);
         self.shared.save.started_s.store(self.exec.now.0 / 1000, Ordering::Relaxed);
         notice("Background saving started");
@@ -151,8 +164,8 @@ impl Core {
 
     fn note_saved(&mut self, outcome: &Result<u64, String>, dirty_at_cut: u64, started: Instant) {
         let save = &self.shared.save;
-        save.running.store(false, Ordering::Relaxed);
-        self.shared.snapshot_running.store(false, Ordering::Release);
+        save.running.store(false, Ordering::Release);
+        self.release_snapshot();
         save.last_ok.store(outcome.is_ok(), Ordering::Relaxed);
         save.last_duration_s.store(started.elapsed().as_secs() as i64, Ordering::Relaxed);
         save.last_try_s.store(self.exec.now.0 / 1000, Ordering::Relaxed);
@@ -194,7 +207,8 @@ impl Core {
     /// On the log's core: saves if asked to, and stops the node.
     pub fn shut_down(&mut self, saves: bool, force: bool, told: Told) {
         notice("User requested shutdown...");
-        if !saves {
+        // While the file is being loaded, it is still the whole truth.
+        if !saves || self.shared.gates().has(Gate::Loading) {
             self.stop_node();
             return told(self, Ok(()));
         }

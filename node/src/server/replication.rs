@@ -29,10 +29,7 @@ fn replicaof(core: &mut Core, token: Token, request: &OwnedRequest) {
         });
     }
     let host = String::from_utf8_lossy(args.get(1)).into_owned();
-    let Some(port) = parse_i64(args.get(2)) else {
-        return core.refuse(token, "ERR value is not an integer or out of range");
-    };
-    let Some(port) = u16::try_from(port).ok() else {
+    let Some(port) = parse_i64(args.get(2)).and_then(|port| u16::try_from(port).ok()) else {
         return core.refuse(token, "ERR Invalid master port");
     };
     core.answer_on_log_core(token, move |core| {

@@ -121,11 +121,10 @@ pub fn version_for<'a>(_replicas: impl Iterator<Item = &'a ReplicaInfo>) -> u32 
 }
 
 impl Core {
-    /// Begins a snapshot of all shards, all of which are here. The service thread reads the chunks.
+    /// Begins the snapshot that was claimed, of all shards, all of which are here. The service thread reads the chunks.
     pub fn begin_snapshot(&mut self, version: u32, compress: bool) -> (Chunks, Credits) {
         let shards = self.exec.shards.len();
         let (senders, chunks, credits) = channels(shards);
-        self.shared.snapshot_running.store(true, Ordering::Release);
         let options = RdbOptions { version, access: AccessNote::None, compress };
         for (index, sender) in senders.into_iter().enumerate() {
             let sink = Arc::new(ChunkSink::new(index, sender, Arc::clone(&credits[index])));
@@ -142,6 +141,16 @@ impl Core {
             }
         }
         (chunks, credits)
+    }
+
+    /// Takes the right to the next snapshot; false if somebody has it. Two at once would spoil each other.
+    pub fn claim_snapshot(&self) -> bool {
+        !self.shared.snapshot_running.swap(true, Ordering::AcqRel)
+    }
+
+    /// Gives that right back.
+    pub fn release_snapshot(&self) {
+        self.shared.snapshot_running.store(false, Ordering::Release);
     }
 
     /// Whether a snapshot is under way; the next one waits for its end.

@@ -32,8 +32,12 @@ pub fn restore(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     if !options.replace && cx.peek(key).is_some() {
         return Err(errors::BUSY_KEY);
     }
-    let expire = deadline(args.get(2), options.absolute, cx.now)?;
+    let ttl = parse::int(args.get(2))?;
+    if ttl < 0 {
+        return Err(BAD_TTL);
+    }
     let value = dump::open_dump(payload).map_err(|_| BAD_FOOTER)?.decode().map_err(|_| BAD_VALUE)?;
+    let expire = deadline(ttl, options.absolute, cx.now)?;
     match expire {
         // Nobody could ever see it: what was there goes, and nothing comes.
         Some(deadline) if deadline <= cx.now && !cx.is_replica() => cx.delete_expired(key),
@@ -47,10 +51,9 @@ pub fn restore(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-fn deadline(text: &[u8], absolute: bool, now: UnixMs) -> Outcome<Option<UnixMs>> {
-    match parse::int(text)? {
+fn deadline(ttl: i64, absolute: bool, now: UnixMs) -> Outcome<Option<UnixMs>> {
+    match ttl {
         0 => Ok(None),
-        ttl if ttl < 0 => Err(BAD_TTL),
         ttl => {
             let ms = TimeUnit { seconds: false, absolute }.to_unix_ms(ttl, now).ok_or(BAD_TTL)?;
             u64::try_from(ms).map(|ms| Some(UnixMs(ms))).map_err(|_| BAD_TTL)

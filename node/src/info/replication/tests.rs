@@ -40,6 +40,7 @@ fn upstream(state: LinkState) -> Upstream {
         token: None,
         down_since: UnixMs(60_000),
         last_io: UnixMs(98_000),
+        attempt: None,
         progress: Default::default(),
         resumable: false,
     }
