@@ -45,9 +45,8 @@ const TEMPLATES: &[(u32, &str)] = &[
     (2, "MOVE any db"),
     (2, "KEYS pattern"),
     (3, "OBJECT ENCODING any"),
-    (1, "RESTORE any int val [REPLACE] [ABSTTL]"),
+    (1, "RESTORE any 0 val [REPLACE] [ABSTTL]"),
     (1, "OBJECT nosuch|FREQ any"),
-    (2, "DEBUG DIGEST-VALUE any [any]"),
     (1, "DBSIZE"),
     // Lists.
     (6, "LPUSH|RPUSH lst val [val] [int]"),
@@ -76,7 +75,10 @@ const TEMPLATES: &[(u32, &str)] = &[
     (2, "ZCARD zst"),
     (4, "ZRANGE zst int int [REV] [WITHSCORES]"),
     (4, "ZRANGE zst bound bound BYSCORE [REV] [LIMIT int int] [WITHSCORES]"),
-    (3, "ZRANGE zst lex lex BYLEX [REV] [LIMIT int int] [WITHSCORES]"),
+    // Ranges by name are only defined where all scores are equal.
+    (3, "ZADD lxz 0 mem [0 mem] [0 mem]"),
+    (3, "ZRANGE lxz lex lex BYLEX [REV] [LIMIT int int] [WITHSCORES]"),
+    (1, "ZREM lxz mem"),
     // Transactions and databases.
     (4, "MULTI"),
     (4, "EXEC"),
@@ -93,7 +95,6 @@ const TEMPLATES: &[(u32, &str)] = &[
     (1, "CLIENT SETNAME word"),
     (1, "CLIENT nosuch|NO-EVICT ON|OFF|nosuch"),
     (1, "CONFIG GET maxmemory|databases|nosuch|timeout"),
-    (1, "CONFIG SET nosuch|maxmemory int"),
     (1, "WAIT 0 0"),
     (1, "COMMAND GETKEYS SET|MSET|MGET|nosuch|GET|PING any any any"),
     (1, "nosuch val"),
@@ -146,7 +147,7 @@ fn spoil(args: &mut Vec<Vec<u8>>, seed: &mut Seed) {
         1 => args.insert(at + 1, args[at].clone()),
         2 => args.push(b"surplus".to_vec()),
         // Not with a number: it could become a deadline that passes during the plan.
-        3 if at > 0 => args[at] = seed.pick(&["", "x", "1.5.5", "\0", "NX", "EX", "DB"]).as_bytes().to_vec(),
+        3 if at > 0 => args[at] = seed.pick(&["", "x", "1.5.5", "NX", "EX", "DB"]).as_bytes().to_vec(),
         _ => args[0] = args[0].to_ascii_lowercase(),
     }
 }
@@ -154,6 +155,7 @@ fn spoil(args: &mut Vec<Vec<u8>>, seed: &mut Seed) {
 fn draw(word: &str, seed: &mut Seed, args: &mut Vec<Vec<u8>>) {
     let text = match word {
         "str" | "lst" | "hsh" | "set" | "zst" | "any" => key(word, seed),
+        "lxz" => format!("x{}", seed.below(3)),
         "val" => return args.push(value(seed)),
         "mem" => format!("m{}", seed.below(12)),
         "int" => return args.push(seed.pick(INTEGERS).as_bytes().to_vec()),
