@@ -8,6 +8,15 @@ use std::fmt;
 pub struct Offset(pub u64);
 
 impl Offset {
+    /// The largest offset that is taken from outside: no stream gets there, and what is added to it cannot overflow.
+    const FOREIGN_MAX: u64 = 1 << 62;
+
+    /// Reads an offset as a peer or a file gives it; `None` unless it is a number from 0 to 2^62.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let offset = u64::try_from(crate::number::parse_i64(text)?).ok()?;
+        (offset <= Self::FOREIGN_MAX).then_some(Offset(offset))
+    }
+
     /// The offset after `bytes` more bytes of the stream.
     #[must_use]
     pub fn advanced(self, bytes: u64) -> Self {
@@ -84,6 +93,15 @@ pub struct ShardId(pub u16);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_offset_from_outside_can_overflow_later() {
+        assert_eq!(Offset::parse(b"0"), Some(Offset(0)));
+        assert_eq!(Offset::parse(b"4611686018427387904"), Some(Offset(1 << 62)));
+        for text in ["4611686018427387905", "9223372036854775807", "18446744073709551615", "-1", "", "1 "] {
+            assert_eq!(Offset::parse(text.as_bytes()), None, "{text}");
+        }
+    }
 
     #[test]
     fn replication_ids_fold_case_and_refuse_anything_else() {

@@ -6,6 +6,7 @@
 //! | module | what it knows |
 //! |---|---|
 //! | [`resp`] | requests as clients send them, replies as servers write them |
+//! | [`psync`] | what a primary answers to a replica that synchronises |
 //! | [`command`] | the one table of commands: arity, flags, ACL categories, key positions, documentation |
 //! | [`rdb`] | RDB files and `DUMP` payloads, and the packed encodings inside them |
 //! | [`listpack`], [`intset`], [`ziplist`] | the packed encodings themselves |
@@ -23,6 +24,7 @@ pub mod id;
 pub mod intset;
 pub mod listpack;
 pub mod number;
+pub mod psync;
 pub mod rdb;
 pub mod resp;
 pub mod slot;

@@ -1,7 +1,8 @@
 //! The harness of the integration tests: real servers as processes, a client of its own, a fault-injecting proxy,
 //! bounded load, and the oracles that say whether two servers hold the same data.
 //!
-//! It must not share code with the server under test: a parser that is wrong in both places would find nothing.
+//! It must not share code with the server under test: a parser that is wrong in both places would find nothing. Only the
+//! targets in [`fuzz`] call that code, because they test it.
 //!
 //! Environment: `KOLTSO_BIN` names the binary under test (default: beside the test executable's profile folder),
 //! `KOLTSO_SEED` repeats a run, `KOLTSO_SELFCHECK=redis` puts a redis-server in koltso's place, which proves a test right.
@@ -10,6 +11,7 @@
 pub mod cli;
 pub mod client;
 pub mod dataset;
+pub mod fuzz;
 pub mod info;
 pub mod load;
 pub mod oracle;

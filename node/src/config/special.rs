@@ -148,7 +148,18 @@ pub(super) static BIND: Special = Special {
     },
     lines: |config, defaults| {
         let changed = config.bind != defaults.bind;
-        vec![(if config.bind.is_empty() { b"\"\"".to_vec() } else { (BIND.get)(config) }, changed)]
+        // Addresses are plain words, but nobody has looked at them yet.
+        let plain = |word: &Text| word.as_bytes().iter().all(|byte| byte.is_ascii_graphic() && !b"\"'\\".contains(byte));
+        let line = match config.bind.as_slice() {
+            [] => b"\"\"".to_vec(),
+            words if words.iter().all(|word| !word.is_empty() && plain(word)) => (BIND.get)(config),
+            words => words.iter().fold(Vec::new(), |mut line, word| {
+                quote(&mut line, word.as_bytes());
+                line.push(b' ');
+                line
+            }),
+        };
+        vec![(line, changed)]
     },
 };
 

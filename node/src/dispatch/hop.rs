@@ -8,7 +8,9 @@ use super::gates::OOM;
 use super::registry::Run;
 use crate::commands::Origin;
 use crate::connection::Token;
+use crate::logging::warning;
 use koltso_proto::id::DbIndex;
+use koltso_proto::psync::shown;
 use koltso_proto::resp::{Args, Reply, Span};
 
 /// On whose behalf a request hops, and where its reply belongs.
@@ -133,9 +135,21 @@ impl Executor {
                 self.tally.note_reply(&batch.replies.buf[start..]);
             }
             if asker.origin == Origin::Primary {
+                report_failure(&batch.replies.buf[start..], args);
                 batch.replies.buf.truncate(start);
             }
             batch.hops[i].reply_end = batch.replies.buf.len();
         }
+    }
+}
+
+/// Logs an error that a command of our primary was answered with: it means that the two differ.
+pub fn report_failure(reply: &[u8], args: Args<'_>) {
+    if reply.first() == Some(&b'-') {
+        let error = String::from_utf8_lossy(reply);
+        // Not more than the command and its key: the log is no place for data.
+        let command = args.from(0).take(2).map(shown).collect::<Vec<_>>().join(" ");
+        let error = error.trim();
+        warning(&format!("== CRITICAL == This replica answers a command of its master with an error: {error} to {command}"));
     }
 }

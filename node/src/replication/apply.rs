@@ -10,7 +10,7 @@ use crate::commands::Origin;
 use crate::connection::{Closing, OwnedRequest, Peer, Stall, Token};
 use crate::core::Core;
 use crate::dispatch::executor::{Route, ShardSet, Who};
-use crate::dispatch::hop::Asker;
+use crate::dispatch::hop::{Asker, report_failure};
 use crate::dispatch::registry::{Command, Run};
 use crate::logging::warning;
 use bytes::Bytes;
@@ -160,7 +160,7 @@ impl Core {
             {
                 let mut reply = Reply::new(false);
                 self.exec.execute(handler, who, &mut reply, args);
-                report_failure(&reply, args);
+                report_failure(&reply.buf, args);
                 self.whole_unit(token)
             }
             Route::Peer(peer) => {
@@ -245,7 +245,7 @@ impl Core {
         let who = Who { db: conn.session.db, no_touch: true, origin: Origin::Primary };
         let mut reply = Reply::new(false);
         self.exec.context(None, who, &mut reply).run(handler, request.args());
-        report_failure(&reply, request.args());
+        report_failure(&reply.buf, request.args());
     }
 
     /// The bytes since the last unit are a unit.
@@ -302,15 +302,5 @@ impl Core {
         let applied = at.unwrap_or(stream.applied).to_string();
         put_command(&mut conn.output.reply.buf, &["REPLCONF", "ACK", &applied]);
         self.mark_dirty(token);
-    }
-}
-
-fn report_failure(reply: &Reply, args: Args<'_>) {
-    if reply.buf.first() == Some(&b'-') {
-        let error = String::from_utf8_lossy(&reply.buf);
-        warning(&format!(
-            "== CRITICAL == This replica answers a command of its master with an error: {} to {args:?}",
-            error.trim()
-        ));
     }
 }

@@ -10,7 +10,7 @@ use crate::logging::notice;
 use crate::replication::link::{LinkState, Linked, Progress};
 use crate::shared::now_ms;
 use koltso_proto::id::{DbIndex, Offset, ReplId};
-use koltso_proto::number::parse_i64;
+use koltso_proto::psync::{self, Answer, Framing, shown};
 use koltso_proto::resp::put_command;
 use std::net::ToSocketAddrs;
 use std::os::fd::OwnedFd;
@@ -19,8 +19,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio_uring::net::TcpStream;
 
-/// The longest line a primary may answer with, in bytes.
-const LINE_LEN_MAX: usize = 16 * 1024;
 /// Read from the socket at a time, in bytes.
 const READ_LEN: usize = 256 * 1024;
 
@@ -84,79 +82,36 @@ async fn link(job: &LinkJob, surroundings: &Surroundings) -> Result<(), Failure>
         notice(&format!("Trying a partial resynchronization (request {replid}:{next})."));
     }
     let answer = peer.ask(&["PSYNC", &replid, &offset]).await?;
-    if let Some(rest) = answer.strip_prefix("+CONTINUE") {
-        let Some((current, next)) = job.ask else {
-            return Err("it continues a history that was not asked for".to_string().into());
-        };
-        let replid = match rest.trim() {
-            "" => current,
-            id => ReplId::parse(id.as_bytes()).ok_or_else(|| format!("it answers PSYNC with the replication id '{id}'"))?,
-        };
-        let linked = peer.linked(replid, Offset(next.0 - 1), None)?;
-        surroundings.on_log_core(move |core| core.on_link_continues(generation, linked));
-        return Ok(());
+    match psync::answer(&answer).map_err(|malformed| malformed.to_string())? {
+        Answer::Continue(renamed) => {
+            let Some((current, next)) = job.ask else {
+                return Err("it continues a history that was not asked for".to_string().into());
+            };
+            let linked = peer.linked(renamed.unwrap_or(current), Offset(next.0 - 1), None)?;
+            surroundings.on_log_core(move |core| core.on_link_continues(generation, linked));
+            Ok(())
+        }
+        Answer::FullResync(replid, offset) => {
+            notice(&format!("Full resync from master: {replid}:{offset}"));
+            read_snapshot(job, surroundings, peer, replid, offset).await
+        }
+        Answer::NotNow => Err(format!("it cannot serve a replica at the moment: {}", shown(&answer)).into()),
+        Answer::Refused => Err(format!("it does not know PSYNC, or refuses it: {}", shown(&answer)).into()),
     }
-    if let Some(rest) = answer.strip_prefix("+FULLRESYNC ") {
-        let (replid, offset) = full_resync(rest)?;
-        notice(&format!("Full resync from master: {replid}:{offset}"));
-        return read_snapshot(job, surroundings, peer, replid, offset).await;
-    }
-    if answer.starts_with("-NOMASTERLINK") || answer.starts_with("-LOADING") {
-        return Err(format!("it cannot serve a replica at the moment: {answer}").into());
-    }
-    if answer.starts_with('-') {
-        return Err(format!("it does not know PSYNC, or refuses it: {answer}").into());
-    }
-    Err(format!("it answers PSYNC with {answer:?}").into())
-}
-
-/// Reads `<replid> <offset>` of a `+FULLRESYNC`.
-///
-/// # Errors
-/// When it is something else; the text says what it was.
-pub fn full_resync(rest: &str) -> Result<(ReplId, Offset), String> {
-    let malformed = || format!("it answers PSYNC with a malformed +FULLRESYNC {rest:?}");
-    let (id, offset) = rest.split_once(' ').ok_or_else(malformed)?;
-    let id = ReplId::parse(id.as_bytes()).ok_or_else(malformed)?;
-    let offset = parse_i64(offset.trim().as_bytes()).and_then(|n| u64::try_from(n).ok()).ok_or_else(malformed)?;
-    Ok((id, Offset(offset)))
-}
-
-/// How a snapshot is framed.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// `$<len>`.
-    Length(u64),
-    /// `$EOF:<mark>`.
-    Mark([u8; 40]),
-}
-
-/// Reads the line before a snapshot.
-///
-/// # Errors
-/// When it is something else; the text says what it was.
-pub fn framing(line: &str) -> Result<Framing, String> {
-    let malformed = || format!("it announces its snapshot with {line:?}");
-    let rest = line.strip_prefix('$').ok_or_else(malformed)?;
-    if let Some(mark) = rest.strip_prefix("EOF:") {
-        return mark.as_bytes().try_into().map(Framing::Mark).map_err(|_| malformed());
-    }
-    let len = parse_i64(rest.as_bytes()).and_then(|n| u64::try_from(n).ok()).ok_or_else(malformed)?;
-    Ok(Framing::Length(len))
 }
 
 async fn shake_hands(peer: &mut Peer, config: &crate::config::Config) -> Result<(), String> {
     let pong = peer.ask(&["PING"]).await?;
     let polite = ["+", "-NOAUTH", "-NOPERM", "-ERR operation not permitted"];
-    if !polite.iter().any(|start| pong.starts_with(start)) {
-        return Err(format!("it answers PING with {pong:?}"));
+    if !polite.iter().any(|start| pong.starts_with(start.as_bytes())) {
+        return Err(format!("it answers PING with {}", shown(&pong)));
     }
     if !config.masterauth.is_empty() {
         let mut auth = vec![&b"AUTH"[..], config.masteruser.as_bytes(), config.masterauth.as_bytes()];
         auth.retain(|part| !part.is_empty());
         let answer = peer.ask(&auth).await?;
-        if answer.starts_with('-') {
-            return Err(format!("Unable to AUTH to MASTER: {answer}"));
+        if answer.starts_with(b"-") {
+            return Err(format!("Unable to AUTH to MASTER: {}", shown(&answer)));
         }
     }
     let port = if config.replica_announce_port != 0 { config.replica_announce_port } else { config.port };
@@ -177,7 +132,7 @@ async fn read_snapshot(
     offset: Offset,
 ) -> Result<(), Failure> {
     let generation = job.generation;
-    let framing = framing(&peer.line().await?)?;
+    let framing = psync::framing(&peer.line().await?).map_err(|malformed| malformed.to_string())?;
     let (proceed, go) = tokio::sync::oneshot::channel();
     surroundings.on_log_core(move |core| core.on_link_loading(generation, proceed));
     go.await.map_err(|_| "given up for another primary".to_string())?;
@@ -259,26 +214,19 @@ impl Peer {
     }
 
     /// The next line that is not empty: a primary that is busy sends empty ones to keep the link alive.
-    async fn line(&mut self) -> Result<String, String> {
+    async fn line(&mut self) -> Result<Vec<u8>, String> {
         loop {
-            match memchr::memchr(b'\n', &self.received[self.at..]) {
-                Some(len) => {
-                    let line = self.received[self.at..self.at + len].to_vec();
-                    self.at += len + 1;
-                    let line = line.strip_suffix(b"\r").unwrap_or(&line);
-                    if !line.is_empty() {
-                        return Ok(String::from_utf8_lossy(line).into_owned());
-                    }
-                }
-                None if self.received.len() - self.at > LINE_LEN_MAX => {
-                    return Err("it answers with an endless line".to_string());
-                }
-                None => self.receive().await?,
+            let (line, len) = psync::next_line(&self.received[self.at..]).map_err(|malformed| malformed.to_string())?;
+            let line = line.map(<[u8]>::to_vec);
+            self.at += len;
+            if let Some(line) = line {
+                return Ok(line);
             }
+            self.receive().await?;
         }
     }
 
-    async fn ask<A: AsRef<[u8]>>(&mut self, command: &[A]) -> Result<String, String> {
+    async fn ask<A: AsRef<[u8]>>(&mut self, command: &[A]) -> Result<Vec<u8>, String> {
         let mut request = Vec::new();
         put_command(&mut request, command);
         self.send(request).await?;

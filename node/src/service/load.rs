@@ -78,7 +78,7 @@ pub struct Reader {
     drop_expired: bool,
     loaded: Loaded,
     repl_id: Option<ReplId>,
-    repl_offset: Option<u64>,
+    repl_offset: Option<Offset>,
     stream_db: DbIndex,
 }
 
@@ -127,7 +127,7 @@ impl Reader {
                 }
                 Some(Item::Aux { name, value }) => match &*name {
                     b"repl-id" => self.repl_id = ReplId::parse(&value),
-                    b"repl-offset" => self.repl_offset = parse_i64(&value).and_then(|n| u64::try_from(n).ok()),
+                    b"repl-offset" => self.repl_offset = Offset::parse(&value),
                     b"repl-stream-db" => {
                         let db = parse_i64(&value).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
                         self.stream_db = DbIndex(db);
@@ -152,7 +152,7 @@ impl Reader {
             return Err(error);
         }
         self.loaded.keys = self.stage.entries;
-        self.loaded.history = self.repl_id.zip(self.repl_offset).map(|(id, offset)| (id, Offset(offset), self.stream_db));
+        self.loaded.history = self.repl_id.zip(self.repl_offset).map(|(id, offset)| (id, offset, self.stream_db));
         Ok(self.loaded)
     }
 

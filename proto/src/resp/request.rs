@@ -160,6 +160,11 @@ impl RequestParser {
         self.is_inline = false;
     }
 
+    /// Bytes that the parser holds beside its input.
+    pub fn held(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>() + self.inline.capacity()
+    }
+
     /// The arguments of the request that [`advance`](Self::advance) has just completed; `input` as given there.
     #[inline]
     pub fn args<'a>(&'a self, input: &'a [u8]) -> Args<'a> {
@@ -275,7 +280,8 @@ impl RequestParser {
 
     #[cold]
     fn advance_inline(&mut self, input: &[u8]) -> Result<Step, ProtocolError> {
-        let Some(end) = memchr::memchr(b'\n', input) else {
+        // No further than the limit, so that what is refused does not depend on how the bytes arrive.
+        let Some(end) = memchr::memchr(b'\n', &input[..input.len().min(LINE_LEN_MAX + 1)]) else {
             return if input.len() > LINE_LEN_MAX { error("too big inline request") } else { Ok(Step::Incomplete(1)) };
         };
         let line = &input[..end];
