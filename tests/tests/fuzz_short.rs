@@ -8,7 +8,7 @@ use koltso_tests::fuzz::{TARGETS, Until, fuzz};
 #[test]
 fn hostile_bytes_break_no_parser() {
     for target in TARGETS {
-        let until = Until { iterations: 3000, time: Duration::from_secs(600) };
+        let until = Until { iterations: 8000, time: Duration::from_secs(600) };
         let outcome = fuzz(target, 2, until);
         if let Some((input, why)) = outcome.failure {
             panic!("{} at input {}: {why}\n{}", target.name, outcome.iterations, input.escape_ascii());
