@@ -12,6 +12,7 @@ pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod core;
+pub mod demo;
 pub mod dispatch;
 pub mod effects;
 pub mod info;

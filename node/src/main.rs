@@ -9,6 +9,10 @@ static ALLOCATOR: Counting = Counting;
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
+    if args.first().is_some_and(|first| first == "demo") {
+        let rest: Vec<_> = args[1..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        return if koltso::demo::run(&rest) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let config = match Config::from_args(&args) {
         Ok(config) => config,
         Err(ConfigError::Asked(text)) => {

@@ -26,7 +26,7 @@ fn surface() -> Command {
     Command::new("koltso")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A Redis-compatible, thread-per-core replication node on io_uring.")
-        .override_usage("koltso [FILE] [-] [--DIRECTIVE VALUE…]…")
+        .override_usage("koltso [FILE] [-] [--DIRECTIVE VALUE…]…\n       koltso demo")
         .arg(Arg::new("FILE").help("A redis.conf file to start from; `-` is standard input"))
         .arg(
             Arg::new("DIRECTIVE")
@@ -42,6 +42,7 @@ fn surface() -> Command {
              --napi-busy-poll-us N    microseconds a core polls its network device\n  \
              --sqpoll yes|no          let the kernel poll the submission queues\n  \
              --repl-log-size BYTES    stream kept on disk for replicas that come back\n\n\
+             koltso demo shows a primary and a replica at work: a full copy, a cut link, a resumed stream.\n\n\
              Examples:\n  \
              koltso\n  \
              koltso /etc/redis/redis.conf --port 6380\n  \
