@@ -187,6 +187,8 @@ pub struct Shared {
     gates: AtomicU32,
     /// Until when clients are paused, in milliseconds since the epoch.
     pub pause_until_ms: AtomicU64,
+    /// Bytes that the log holds; it says so once a turn.
+    pub log_len: Arc<AtomicU64>,
     /// Counters.
     pub counters: Counters,
     /// Saves.
@@ -232,6 +234,7 @@ impl Shared {
             config_generation: AtomicU64::new(1),
             gates: AtomicU32::new(0),
             pause_until_ms: AtomicU64::new(0),
+            log_len: Arc::default(),
             counters: Counters::default(),
             save: SaveState::default(),
             connected_clients: AtomicU64::new(0),

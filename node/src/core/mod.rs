@@ -96,7 +96,8 @@ impl Core {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn new(ring: Ring, parts: CoreParts) -> std::io::Result<Self> {
+    pub fn new(ring: Ring, mut parts: CoreParts) -> std::io::Result<Self> {
+        parts.exec.log_len = Arc::clone(&parts.shared.log_len);
         let buffers = BufferRing::new(&ring)?;
         Ok(Core {
             ring,

@@ -18,6 +18,7 @@ use koltso_proto::slot;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// Replies that wait for a client to read them, in bytes, before its next request is looked at. A client that sends all it has
 /// before it reads anything is not stopped by this alone: what it sends meanwhile is kept.
@@ -115,6 +116,8 @@ pub struct Executor {
     pub registry: &'static Registry,
     /// Whether even commands that take a fixed short time are timed, because the slow log asks for them.
     pub time_all: bool,
+    /// Bytes that the log holds, which do not count against the memory limit.
+    pub log_len: Arc<AtomicU64>,
     /// Randomness.
     pub rng: SmallRng,
     /// Replies that wait for a client, in bytes, before its next request is looked at: the least that limits of output allow.
@@ -142,6 +145,7 @@ impl Executor {
             now: now_ms(),
             registry: registry(),
             time_all: false,
+            log_len: Arc::default(),
             rng: SmallRng::from_rng(&mut rand::rng()),
             output_len_pause: OUTPUT_LEN_PAUSE,
             limits_output: false,
