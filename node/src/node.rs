@@ -202,6 +202,10 @@ fn prepare_process(config: &Config) -> Result<(), String> {
         .map_err(|error| format!("Can't open the log file {}: {error}", config.logfile))?;
     std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir.display()))?;
     raise_file_limit(config.maxclients + 128);
+    if config.disable_thp {
+        // A page of two megabytes is cleared at once, which is a stall of milliseconds in the middle of a write.
+        let _ = rustix::thread::disable_transparent_huge_pages(true);
+    }
     // Files hold other people's data.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     if let Some(path) = config.pidfile.as_path() {
