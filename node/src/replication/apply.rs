@@ -101,11 +101,6 @@ impl Core {
             return self.whole_unit(token);
         }
         if args.is(0, "MULTI") {
-            if stream.transaction.is_some() {
-                warning("The stream from MASTER opens a transaction within a transaction");
-                self.close(token);
-                return Applied::Waiting;
-            }
             stream.transaction = Some(Vec::new());
             return Applied::Dispatched;
         }

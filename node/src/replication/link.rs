@@ -76,8 +76,6 @@ pub struct Upstream {
     pub token: Option<Token>,
     /// Since when there has been no stream.
     pub down_since: UnixMs,
-    /// When the stream began to flow.
-    pub connected_at: UnixMs,
     /// When bytes last came over it.
     pub last_io: UnixMs,
     /// How far a snapshot has come.
@@ -163,7 +161,6 @@ impl Core {
             state: LinkState::Connect(now),
             token: None,
             down_since: now,
-            connected_at: UnixMs(0),
             last_io: now,
             progress: Arc::default(),
             attempt: None,
@@ -358,7 +355,6 @@ impl Core {
             upstream.state = LinkState::Connected;
             upstream.token = Some(token);
             upstream.last_io = now;
-            upstream.connected_at = now;
             upstream.resumable = true;
         }
         self.judge_replication();
@@ -377,11 +373,8 @@ impl Core {
         }
         warning("Connection with master lost.");
         upstream.token = None;
-        // A link that breaks as soon as it stands would make for one full synchronisation after another without a breath.
-        let lived_ms = now.0.saturating_sub(upstream.connected_at.0);
-        let wait_ms = if lived_ms < RECONNECT_MS { RECONNECT_MS } else { 0 };
         upstream.down_since = now;
-        upstream.state = LinkState::Connect(UnixMs(now.0 + wait_ms));
+        upstream.state = LinkState::Connect(now);
         self.judge_replication();
         self.connect_if_due();
     }

@@ -41,7 +41,6 @@ fn upstream(state: LinkState) -> Upstream {
         down_since: UnixMs(60_000),
         last_io: UnixMs(98_000),
         attempt: None,
-        connected_at: UnixMs(0),
         progress: Default::default(),
         resumable: false,
     }
