@@ -45,7 +45,7 @@ const TEMPLATES: &[(u32, &str)] = &[
     (2, "MOVE any db"),
     (2, "KEYS pattern"),
     (3, "OBJECT ENCODING any"),
-    (1, "RESTORE any 0 val [REPLACE] [ABSTTL]"),
+    (1, "RESTORE any int val [REPLACE] [ABSTTL]"),
     (1, "OBJECT nosuch|FREQ any"),
     (1, "DBSIZE"),
     // Lists.
@@ -170,8 +170,11 @@ fn draw(word: &str, seed: &mut Seed, args: &mut Vec<Vec<u8>>) {
         }
         "offset" => seed.pick(&["0", "1", "5", "40", "200", "-1", "536870912", "9223372036854775807", "x"]).to_string(),
         // Far away, past, or wrong: nothing may expire while the plan runs.
-        "secs" => seed.pick(&["1000", "5000", "100000", "0", "-1", "9223372036854775807", "9223372036854776", "x"]).to_string(),
-        "msecs" => seed.pick(&["1000000", "5000000", "0", "-1", "9223372036854775807", "1.5"]).to_string(),
+        // Never the same twice: whether GT finds an equal deadline would depend on the millisecond.
+        "secs" if seed.one_in(2) => (1000 + seed.below(1_000_000)).to_string(),
+        "secs" => seed.pick(&["0", "-1", "9223372036854775807", "9223372036854776", "x"]).to_string(),
+        "msecs" if seed.one_in(2) => (1_000_000 + seed.below(1_000_000_000)).to_string(),
+        "msecs" => seed.pick(&["0", "-1", "9223372036854775807", "1.5"]).to_string(),
         "unixsecs" => seed.pick(&["33177117420", "33177117421", "1", "0", "-1", "9223372036854775807"]).to_string(),
         "unixmsecs" => seed.pick(&["33177117420000", "33177117420001", "1", "-1", "9223372036854775807"]).to_string(),
         // SET would store a key that is past its deadline, for each server to find at its own time.
