@@ -1,5 +1,6 @@
 //! MONITOR: every command that any client sends, as a line to those who asked for it.
 
+use crate::config::text::quote;
 use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
@@ -41,7 +42,7 @@ impl Core {
             format!("+{}.{:06} [{} {}]", now / 1_000_000, now % 1_000_000, conn.session.db.0, conn.session.addr).into_bytes();
         for arg in request.args().from(0) {
             line.push(b' ');
-            put_quoted(&mut line, arg);
+            quote(&mut line, arg);
         }
         line.extend_from_slice(b"\r\n");
         self.on_every_core(move |core| {
@@ -53,22 +54,4 @@ impl Core {
             }
         });
     }
-}
-
-/// Appends bytes as a quoted string that `redis-cli` and configuration files understand.
-pub fn put_quoted(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'"');
-    for &byte in bytes {
-        match byte {
-            b'\\' | b'"' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            7 => out.extend_from_slice(b"\\a"),
-            8 => out.extend_from_slice(b"\\b"),
-            b' '..=b'~' => out.push(byte),
-            other => out.extend_from_slice(format!("\\x{other:02x}").as_bytes()),
-        }
-    }
-    out.push(b'"');
 }
