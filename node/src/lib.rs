@@ -6,7 +6,13 @@
 //! does) → `shard` (the data) → `effects` (what it means for replicas) → `replication` (the log, and the streams out of it).
 //! `core` is the turn that drives them, `server` the commands about the node itself, and `service` the other side of the
 //! house: everything long, linear and bulk. No module of the data path reaches back up.
+//!
+//! `unsafe` is allowed where a module says so and nowhere else: towards the kernel in `reactor`, for the packed entries in
+//! `shard`, and for the allocator.
 
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
 pub mod alloc;
 pub mod commands;
 pub mod config;

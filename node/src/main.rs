@@ -1,5 +1,7 @@
 //! The binary `koltso`: arguments in, a node out.
 
+#![forbid(unsafe_code)]
+
 use koltso::alloc::Counting;
 use koltso::config::{Config, ConfigError};
 use std::process::ExitCode;

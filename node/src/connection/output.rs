@@ -1,26 +1,21 @@
 //! What a connection has to send: one buffer that fills while another is in flight.
 
-use crate::reactor::pieces::Pieces;
+use crate::reactor::flight::Flight;
 use koltso_proto::resp::Reply;
 
 /// A buffer larger than this is given back to the allocator once it has been sent, in bytes.
 const KEEP_LEN_MAX: usize = 64 * 1024;
 
-/// What the kernel is sending. It owns the bytes: they are freed only after the completion has been seen.
-#[derive(Default)]
+/// What the kernel is sending. The bytes themselves are with the ring until then.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InFlight {
     /// Nothing.
     #[default]
     Nothing,
-    /// Replies, `sent` bytes of which are gone.
-    Replies {
-        /// The bytes.
-        buf: Vec<u8>,
-        /// How many of them are gone.
-        sent: usize,
-    },
-    /// Pieces of the log.
-    Pieces(Box<Pieces>),
+    /// Replies, so many bytes of them.
+    Replies(usize),
+    /// Pieces of the log, so many bytes of them.
+    Pieces(usize),
 }
 
 /// The sending half of a connection.
@@ -36,16 +31,15 @@ pub struct Output {
 impl Output {
     /// Whether a send is under way.
     pub fn is_sending(&self) -> bool {
-        !matches!(self.in_flight, InFlight::Nothing)
+        self.in_flight != InFlight::Nothing
     }
 
     /// Bytes that wait or are under way.
     pub fn len(&self) -> usize {
         self.reply.buf.len()
-            + match &self.in_flight {
+            + match self.in_flight {
                 InFlight::Nothing => 0,
-                InFlight::Replies { buf, sent } => buf.len() - sent,
-                InFlight::Pieces(pieces) => pieces.left,
+                InFlight::Replies(left) | InFlight::Pieces(left) => left,
             }
     }
 
@@ -54,30 +48,24 @@ impl Output {
         self.len() == 0
     }
 
-    /// Puts the replies written so far under way. `None` if there are none, or a send is under way already.
-    pub fn start_replies(&mut self) -> Option<(*const u8, usize)> {
+    /// The replies written so far, to be put under way. `None` if there are none, or a send is under way already.
+    pub fn start_replies(&mut self) -> Option<Flight> {
         if self.is_sending() || self.reply.buf.is_empty() {
             return None;
         }
         let buf = std::mem::replace(&mut self.reply.buf, std::mem::take(&mut self.spare));
-        let start = (buf.as_ptr(), buf.len());
-        self.in_flight = InFlight::Replies { buf, sent: 0 };
-        Some(start)
+        self.in_flight = InFlight::Replies(buf.len());
+        Some(Flight::buffer(buf))
     }
 
-    /// Notes that `n` bytes of the replies in flight are gone; what is left of them, if anything.
-    pub fn replies_sent(&mut self, n: usize) -> Option<(*const u8, usize)> {
-        let InFlight::Replies { buf, sent } = &mut self.in_flight else { return None };
-        *sent += n;
-        if *sent < buf.len() {
-            return Some((buf[*sent..].as_ptr(), buf.len() - *sent));
-        }
-        let mut buf = std::mem::take(buf);
+    /// Takes back what has been sent whole.
+    pub fn landed(&mut self, flight: Flight) {
         self.in_flight = InFlight::Nothing;
-        if buf.capacity() <= KEEP_LEN_MAX {
-            buf.clear();
-            self.spare = buf;
+        if let Flight::Buffer { mut bytes, .. } = flight
+            && bytes.capacity() <= KEEP_LEN_MAX
+        {
+            bytes.clear();
+            self.spare = bytes;
         }
-        None
     }
 }

@@ -2,12 +2,12 @@
 
 use super::Core;
 use crate::connection::{Connection, Session, Token};
-use crate::reactor::ring::{Completion, Op, Tag};
+use crate::reactor::ring::{Completion, Given, Op, Tag};
 use crate::shared::add;
 use rustix::net::{self, AddressFamily, SocketAddrAny, SocketFlags, SocketType, sockopt};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -97,9 +97,7 @@ impl Core {
         if !completion.more {
             self.listeners.armed[completion.tag.index as usize] = false;
         }
-        if completion.result >= 0 {
-            // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
-            let fd = unsafe { OwnedFd::from_raw_fd(completion.result) };
+        if let Given::Accepted(fd) = completion.given {
             self.welcome(fd);
         }
         // Errors concern one would-be connection; only a lack of descriptors would repeat at once.

@@ -4,7 +4,8 @@ use super::Core;
 use crate::connection::{Closing, InFlight, Peer, Stall, Token};
 use crate::dispatch::executor::Stop;
 use crate::reactor::buffers::{Filled, GROUP};
-use crate::reactor::ring::{Completion, Op, Tag};
+use crate::reactor::flight::Flight;
+use crate::reactor::ring::{Completion, Given, Op, Tag};
 use crate::replication::stream::{Handoff, SyncRequest};
 use crate::shared::add;
 
@@ -62,7 +63,10 @@ impl Core {
     pub(super) fn on_recv(&mut self, completion: Completion) {
         let token = Token { index: completion.tag.index, generation: completion.tag.generation };
         let len = completion.result.max(0) as usize;
-        let filled = completion.buffer.map(|id| self.buffers.take(id, len));
+        let filled = match completion.given {
+            Given::Received(id) => Some(self.buffers.take(id, len)),
+            _ => None,
+        };
         let Some(conn) = self.conn(token) else {
             if let Some(filled) = filled {
                 self.buffers.give_back(filled);
@@ -231,11 +235,8 @@ impl Core {
                 self.resume_recv(token);
             }
             let conn = &mut self.conns[token.index as usize];
-            if let Some((data, len)) = conn.output.start_replies() {
-                let socket = conn.socket;
-                // SAFETY: the buffer belongs to the connection's `InFlight`, which is taken down only in `on_send` and in the
-                // teardown, both after the completion with this tag; the connection is not freed before (`free_if_done`).
-                unsafe { self.ring.send(socket, data, len, tag(Op::Send, token)) };
+            if let Some(flight) = conn.output.start_replies() {
+                self.ring.send(conn.socket, flight, tag(Op::Send, token));
             } else if conn.ends_after_replies() && conn.output.is_empty() && conn.in_order() {
                 self.close(token);
             } else if conn.stall == Stall::Leaving && conn.output.is_empty() && !conn.in_use_by_kernel() {
@@ -252,8 +253,7 @@ impl Core {
         let token = Token { index: completion.tag.index, generation: completion.tag.generation };
         let Some(conn) = self.conn(token) else { return };
         let closing = conn.closing == Closing::Now;
-        let sent = completion.result.max(0) as usize;
-        let socket = conn.socket;
+        let Given::Sent(mut flight) = completion.given else { return };
         if closing || completion.result <= 0 {
             let again = matches!(-completion.result, libc::EINTR | libc::EAGAIN) && !closing;
             if !again {
@@ -264,45 +264,37 @@ impl Core {
                 return self.close(token);
             }
         }
+        let sent = completion.result.max(0) as usize;
         add(&self.shared.counters.total_net_output_bytes, sent as u64);
+        flight.advance(sent);
+        let is_stream = matches!(flight, Flight::Pieces(_));
         let conn = &mut self.conns[token.index as usize];
-        match &mut conn.output.in_flight {
-            InFlight::Pieces(pieces) => {
-                pieces.advance(sent);
-                if pieces.left > 0 {
-                    let header = pieces.header();
-                    // SAFETY: as below; the header and its list are in the box that `InFlight` owns.
-                    unsafe { self.ring.send_message(socket, header, tag(Op::Send, token)) };
-                } else {
-                    conn.output.in_flight = InFlight::Nothing;
-                }
-                add(&self.shared.counters.total_net_repl_output_bytes, sent as u64);
-                self.on_stream_sent(token, sent);
+        match flight.left() {
+            0 => conn.output.landed(flight),
+            left => {
+                conn.output.in_flight = if is_stream { InFlight::Pieces(left) } else { InFlight::Replies(left) };
+                self.ring.send(conn.socket, flight, completion.tag);
             }
-            _ => match conn.output.replies_sent(sent) {
-                // SAFETY: as in `flush_dirty`.
-                Some((data, len)) => unsafe { self.ring.send(socket, data, len, tag(Op::Send, token)) },
-                None => {
-                    if conn.stall == Stall::Output {
-                        return self.unstall(token, Stall::Output);
-                    }
-                    if !conn.output.is_empty() || conn.ends_after_replies() || conn.stall == Stall::Leaving {
-                        self.mark_dirty(token);
-                    }
-                }
-            },
+        }
+        if is_stream {
+            add(&self.shared.counters.total_net_repl_output_bytes, sent as u64);
+            self.on_stream_sent(token, sent);
+        } else if !conn.output.is_sending() {
+            if conn.stall == Stall::Output {
+                return self.unstall(token, Stall::Output);
+            }
+            if !conn.output.is_empty() || conn.ends_after_replies() || conn.stall == Stall::Leaving {
+                self.mark_dirty(token);
+            }
         }
     }
 
     /// Puts pieces of the log under way on a connection that sends nothing else.
     pub(crate) fn send_pieces(&mut self, token: Token, pieces: Vec<bytes::Bytes>) {
         let Some(conn) = self.conns.get_mut(token.index as usize) else { return };
-        let mut pieces = crate::reactor::pieces::Pieces::new(pieces);
-        let header = pieces.header();
-        conn.output.in_flight = InFlight::Pieces(pieces);
-        let socket = conn.socket;
-        // SAFETY: the header, its list and the bytes are owned by the box in `InFlight`, which stays until the completion.
-        unsafe { self.ring.send_message(socket, header, tag(Op::Send, token)) };
+        let flight = Flight::pieces(pieces);
+        conn.output.in_flight = InFlight::Pieces(flight.left());
+        self.ring.send(conn.socket, flight, tag(Op::Send, token));
     }
 
     /// Ends a connection: whatever is under way is cancelled, and its slot is freed when the kernel has let go of it.

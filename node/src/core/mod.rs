@@ -35,7 +35,6 @@ const CRON_PERIOD: Duration = Duration::from_millis(100);
 
 /// One core.
 pub struct Core {
-    // The ring goes first: it must be gone before anything the kernel may still use.
     pub(crate) ring: Ring,
     pub(crate) buffers: BufferRing,
     pub(crate) conns: Slab<Connection>,
@@ -96,9 +95,9 @@ impl Core {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn new(ring: Ring, mut parts: CoreParts) -> std::io::Result<Self> {
+    pub fn new(mut ring: Ring, mut parts: CoreParts) -> std::io::Result<Self> {
         parts.exec.log_len = Arc::clone(&parts.shared.log_len);
-        let buffers = BufferRing::new(&ring)?;
+        let buffers = BufferRing::new(&mut ring)?;
         Ok(Core {
             ring,
             buffers,
@@ -314,7 +313,7 @@ impl Core {
         }
     }
 
-    /// Cancels everything, waits until the kernel has let go of it, and only then frees it.
+    /// Cancels everything, and waits until the kernel has let go of it.
     fn tear_down(&mut self) {
         self.flush_dirty();
         self.ring.enter(0, None);
@@ -324,7 +323,7 @@ impl Core {
         let mut cancelled = false;
         loop {
             while let Some(completion) = self.ring.next_completion() {
-                self.note_completion(completion);
+                self.note_completion(&completion);
             }
             let sending = self.conns.iter().any(|(_, conn)| conn.output.is_sending());
             if !cancelled && (!sending || Instant::now() > patience) {
@@ -337,13 +336,9 @@ impl Core {
             }
             self.ring.enter(1, Some(Duration::from_millis(10)));
         }
-        if self.conns.iter().any(|(_, conn)| conn.in_use_by_kernel()) {
-            // Better a leak at the end of the process than memory that the kernel still reads.
-            std::mem::forget(std::mem::take(&mut self.conns));
-        }
     }
 
-    fn note_completion(&mut self, completion: Completion) {
+    fn note_completion(&mut self, completion: &Completion) {
         if completion.tag.op == Op::Accept && !completion.more {
             return self.listeners.note_ended(completion.tag.index as usize);
         }

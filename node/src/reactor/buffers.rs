@@ -8,6 +8,7 @@ use super::ring::Ring;
 use io_uring::types::BufRingEntry;
 use std::io;
 use std::ptr::NonNull;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Buffers a core has; a power of two.
@@ -25,10 +26,37 @@ pub struct Filled {
     len: usize,
 }
 
+/// A buffer that a completion has named: it is ours, and is to be [taken](BufferRing::take).
+#[must_use = "a buffer that is not taken is lost"]
+#[derive(Debug)]
+pub struct BufferId(u16);
+
+impl BufferId {
+    /// For the ring alone, once for each completion that names a buffer.
+    pub(super) fn named(id: u16) -> Self {
+        BufferId(id)
+    }
+}
+
+/// The memory that is shared with the kernel: the entries by which buffers are provided, and the buffers.
+pub(super) struct Provided {
+    entries: Mapping,
+    _memory: Mapping,
+}
+
+impl Provided {
+    /// Where the entries are, and how many.
+    pub(super) fn entries(&self) -> (u64, u16) {
+        (self.entries.base.as_ptr() as u64, BUFFERS)
+    }
+}
+
 /// The buffers and the ring by which they are provided.
 pub struct BufferRing {
-    entries: Mapping,
-    memory: Mapping,
+    /// The ring has it as well, for as long as the kernel may write there.
+    _provided: Rc<Provided>,
+    entries: NonNull<BufRingEntry>,
+    memory: NonNull<u8>,
     tail: u16,
     /// How many buffers are with the kernel.
     provided: u16,
@@ -62,7 +90,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and the ring that knew of it is gone (`Core` drops its ring first).
+        // SAFETY: the mapping is ours, and both the buffers and the ring that knew of it are gone (`Provided` is shared by them).
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
@@ -72,12 +100,13 @@ impl BufferRing {
     ///
     /// # Errors
     /// When memory or the registration is refused.
-    pub fn new(ring: &Ring) -> io::Result<Self> {
+    pub fn new(ring: &mut Ring) -> io::Result<Self> {
         let entries = Mapping::new(usize::from(BUFFERS) * size_of::<BufRingEntry>())?;
         let memory = Mapping::new(usize::from(BUFFERS) * BUFFER_LEN)?;
-        // SAFETY: the mapping is page-aligned, large enough for `BUFFERS` entries, and outlives the ring.
-        unsafe { ring.submitter().register_buf_ring_with_flags(entries.base.as_ptr() as u64, BUFFERS, GROUP, 0)? };
-        let mut buffers = BufferRing { entries, memory, tail: 0, provided: 0 };
+        let (entries_base, memory_base) = (entries.base.cast(), memory.base);
+        let provided = Rc::new(Provided { entries, _memory: memory });
+        ring.provide(GROUP, &provided)?;
+        let mut buffers = BufferRing { _provided: provided, entries: entries_base, memory: memory_base, tail: 0, provided: 0 };
         for id in 0..BUFFERS {
             buffers.provide(id);
         }
@@ -85,8 +114,9 @@ impl BufferRing {
         Ok(buffers)
     }
 
-    /// Takes a buffer over from a completion that named `id` and received `len` bytes.
-    pub fn take(&mut self, id: u16, len: usize) -> Filled {
+    /// Takes a buffer over from a completion that named it and received `len` bytes.
+    pub fn take(&mut self, id: BufferId, len: usize) -> Filled {
+        let BufferId(id) = id;
         assert!(id < BUFFERS && len <= BUFFER_LEN, "the kernel names only buffers it was given");
         self.provided -= 1;
         Filled { id, len }
@@ -98,7 +128,7 @@ impl BufferRing {
         let start = usize::from(filled.id) * BUFFER_LEN;
         // SAFETY: `Filled` exists only for buffers the kernel has handed over and not got back, so nobody writes there, and
         // `take` has checked that id and length lie inside the mapping.
-        unsafe { std::slice::from_raw_parts(self.memory.base.as_ptr().add(start), filled.len) }
+        unsafe { std::slice::from_raw_parts(self.memory.as_ptr().add(start), filled.len) }
     }
 
     /// Gives a buffer back; the kernel sees it after [`publish`](Self::publish).
@@ -114,8 +144,8 @@ impl BufferRing {
     fn provide(&mut self, id: u16) {
         let slot = usize::from(self.tail & (BUFFERS - 1));
         // SAFETY: the slot lies inside the mapping; the kernel reads only slots before the published tail.
-        let entry = unsafe { &mut *self.entries.base.as_ptr().cast::<BufRingEntry>().add(slot) };
-        entry.set_addr(self.memory.base.as_ptr() as u64 + u64::from(id) * BUFFER_LEN as u64);
+        let entry = unsafe { &mut *self.entries.as_ptr().add(slot) };
+        entry.set_addr(self.memory.as_ptr() as u64 + u64::from(id) * BUFFER_LEN as u64);
         entry.set_len(BUFFER_LEN as u32);
         entry.set_bid(id);
         self.tail = self.tail.wrapping_add(1);
@@ -126,7 +156,7 @@ impl BufferRing {
     pub fn publish(&mut self) {
         // SAFETY: the tail lies in the first entry of the mapping, is aligned, and the kernel only reads it.
         unsafe {
-            let tail = BufRingEntry::tail(self.entries.base.as_ptr().cast()).cast_mut().cast::<AtomicU16>();
+            let tail = BufRingEntry::tail(self.entries.as_ptr()).cast_mut().cast::<AtomicU16>();
             (*tail).store(self.tail, Ordering::Release);
         }
     }

@@ -3,9 +3,16 @@
 //! All `unsafe` towards the kernel is in here, behind functions that cannot be misused. Nothing here knows of RESP, shards or
 //! replication.
 
+#[allow(unsafe_code)]
 pub mod buffers;
+#[allow(unsafe_code)]
+pub mod flight;
 pub mod inbox;
-pub mod pieces;
 pub mod refusal;
+#[allow(unsafe_code)]
 pub mod ring;
+#[allow(unsafe_code)]
 pub mod thread_hints;
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,18 @@
 //! This module and [`buffers`](super::buffers) are the only places where memory is shared with the kernel. The rules that make
 //! that sound are the same for every operation:
 //!
-//! 1. Memory that an operation uses is owned by something that outlives the operation: a send buffer belongs to the
-//!    connection until the completion of the send has been seen, and a connection is freed only when no operation of it is
-//!    left ([`Op`]s are counted by their owner).
+//! 1. Memory that an operation uses belongs to the ring until the completion: a send's [`Flight`] comes back with it, and the
+//!    receive buffers are shared with [`BufferRing`](super::buffers::BufferRing).
 //! 2. Nothing that an operation points to moves: buffers are heap memory, message headers are boxed.
-//! 3. The ring is dropped before anything it may still point to (see `Core`'s teardown).
+//! 3. What the kernel still has when the ring goes is leaked, never freed. `Core`'s teardown sees to it that this is nothing.
 
+use super::buffers::{BufferId, Provided};
+use super::flight::Flight;
 use io_uring::{IoUring, Submitter, cqueue, opcode, squeue, types};
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Submission entries a ring has; completions are four times as many, because multishot operations complete many times.
@@ -81,16 +83,27 @@ pub enum Socket {
 const TABLE_LEN: u32 = 32 * 1024;
 
 /// A completion.
-#[derive(Clone, Copy, Debug)]
 pub struct Completion {
     /// What it belongs to.
     pub tag: Tag,
-    /// The result of the operation: a count of bytes or a descriptor, or a negated `errno`.
+    /// The result of the operation: a count of bytes, or a negated `errno`.
     pub result: i32,
     /// Whether the multishot operation goes on.
     pub more: bool,
+    /// What the kernel lets go of.
+    pub given: Given,
+}
+
+/// What a completion brings back, or brings.
+pub enum Given {
+    /// Nothing.
+    Nothing,
     /// The provided buffer that was filled.
-    pub buffer: Option<u16>,
+    Received(BufferId),
+    /// What was to be sent; how much of it is gone is the completion's result.
+    Sent(Flight),
+    /// A new connection.
+    Accepted(OwnedFd),
 }
 
 /// Options of a ring.
@@ -131,6 +144,12 @@ pub struct Ring {
     table_len: u32,
     /// Sends pushed since the last `enter`.
     sends: u32,
+    /// What is being sent, at the index of its tag.
+    flights: Vec<Option<Flight>>,
+    /// Receives whose last completion is still to come.
+    receives: u32,
+    /// The buffers they receive into.
+    provided: Option<Rc<Provided>>,
     _not_send: std::marker::PhantomData<*mut ()>,
 }
 
@@ -166,6 +185,9 @@ impl Ring {
             min_wait,
             table_len,
             sends: 0,
+            flights: Vec::new(),
+            receives: 0,
+            provided: None,
             _not_send: std::marker::PhantomData,
         })
     }
@@ -201,14 +223,18 @@ impl Ring {
         Err(last.unwrap_or_else(|| io::Error::from_raw_os_error(libc::EINVAL)))
     }
 
-    /// The submitter, for registering buffers.
-    pub(super) fn submitter(&self) -> &Submitter<'static> {
-        &self.submitter
+    /// Registers receive buffers, and keeps them for as long as the kernel may fill them.
+    pub(super) fn provide(&mut self, group: u16, buffers: &Rc<Provided>) -> io::Result<()> {
+        let (entries, count) = buffers.entries();
+        // SAFETY: the mapping is page-aligned, has room for `count` entries, and outlives the ring.
+        unsafe { self.submitter.register_buf_ring_with_flags(entries, count, group, 0)? };
+        self.provided = Some(Rc::clone(buffers));
+        Ok(())
     }
 
     fn push(&mut self, entry: squeue::Entry, tag: Tag) {
         let entry = entry.user_data(tag.pack());
-        // SAFETY: only the typed functions below make entries, each of which states whose memory it uses (rule 1).
+        // SAFETY: only the typed functions below make entries, and the memory these use is the ring's (rule 1).
         while unsafe { self.sq.push(&entry) }.is_err() {
             self.enter(0, None);
         }
@@ -243,34 +269,27 @@ impl Ring {
             Socket::Fd(fd) => opcode::RecvMulti::new(types::Fd(fd), group),
             Socket::Installed(place) => opcode::RecvMulti::new(types::Fixed(place), group),
         };
-        self.push(op.build(), tag);
+        self.push(op.build(), Tag { op: Op::Recv, ..tag });
+        self.receives += 1;
     }
 
-    /// Sends `len` bytes from `data`.
+    /// Sends what is left of `flight`, which comes back with the completion. One send at a time for an index, so that the bytes
+    /// stay in order.
     ///
-    /// # Safety
-    /// `data` is readable for `len` bytes and neither moves nor changes until the completion with this tag has been seen.
-    pub unsafe fn send(&mut self, socket: Socket, data: *const u8, len: usize, tag: Tag) {
-        let len = u32::try_from(len).unwrap_or(u32::MAX);
-        let op = match socket {
-            Socket::Fd(fd) => opcode::Send::new(types::Fd(fd), data, len),
-            Socket::Installed(place) => opcode::Send::new(types::Fixed(place), data, len),
+    /// # Panics
+    /// When a send with this index is under way.
+    pub fn send(&mut self, socket: Socket, flight: Flight, tag: Tag) {
+        let place = tag.index as usize;
+        if place >= self.flights.len() {
+            self.flights.resize_with(place + 1, || None);
+        }
+        let slot = &mut self.flights[place];
+        assert!(slot.is_none(), "one send at a time for an index");
+        let entry = match slot.insert(flight) {
+            Flight::Buffer { bytes, sent } => send_bytes(socket, bytes.get(*sent..).unwrap_or_default()),
+            Flight::Pieces(pieces) => send_message(socket, pieces.header()),
         };
-        self.push(op.flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL).build(), tag);
-        self.sends += 1;
-    }
-
-    /// Sends the pieces a message header lists.
-    ///
-    /// # Safety
-    /// The header, its list and the bytes it lists neither move nor change until the completion with this tag has been seen.
-    pub unsafe fn send_message(&mut self, socket: Socket, message: *const libc::msghdr, tag: Tag) {
-        let flags = (libc::MSG_NOSIGNAL | libc::MSG_WAITALL) as u32;
-        let op = match socket {
-            Socket::Fd(fd) => opcode::SendMsg::new(types::Fd(fd), message),
-            Socket::Installed(place) => opcode::SendMsg::new(types::Fixed(place), message),
-        };
-        self.push(op.flags(flags).build(), tag);
+        self.push(entry, Tag { op: Op::Send, ..tag });
         self.sends += 1;
     }
 
@@ -362,15 +381,40 @@ impl Ring {
             };
             let flags = entry.flags();
             if let Some(tag) = Tag::unpack(entry.user_data()) {
-                return Some(Completion {
-                    tag,
-                    result: entry.result(),
-                    more: cqueue::more(flags),
-                    buffer: cqueue::buffer_select(flags),
-                });
+                let (result, more) = (entry.result(), cqueue::more(flags));
+                let given = match tag.op {
+                    Op::Send => {
+                        self.flights.get_mut(tag.index as usize).and_then(Option::take).map_or(Given::Nothing, Given::Sent)
+                    }
+                    Op::Recv => {
+                        self.receives -= u32::from(!more);
+                        cqueue::buffer_select(flags).map_or(Given::Nothing, |id| Given::Received(BufferId::named(id)))
+                    }
+                    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows of it.
+                    Op::Accept if result >= 0 => Given::Accepted(unsafe { OwnedFd::from_raw_fd(result) }),
+                    Op::Accept | Op::Wake | Op::Cancel => Given::Nothing,
+                };
+                return Some(Completion { tag, result, more, given });
             }
         }
     }
+}
+
+fn send_bytes(socket: Socket, bytes: &[u8]) -> squeue::Entry {
+    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let op = match socket {
+        Socket::Fd(fd) => opcode::Send::new(types::Fd(fd), bytes.as_ptr(), len),
+        Socket::Installed(place) => opcode::Send::new(types::Fixed(place), bytes.as_ptr(), len),
+    };
+    op.flags(libc::MSG_NOSIGNAL | libc::MSG_WAITALL).build()
+}
+
+fn send_message(socket: Socket, message: *const libc::msghdr) -> squeue::Entry {
+    let op = match socket {
+        Socket::Fd(fd) => opcode::SendMsg::new(types::Fd(fd), message),
+        Socket::Installed(place) => opcode::SendMsg::new(types::Fixed(place), message),
+    };
+    op.flags((libc::MSG_NOSIGNAL | libc::MSG_WAITALL) as u32).build()
 }
 
 impl Drop for Ring {
@@ -381,6 +425,11 @@ impl Drop for Ring {
             ManuallyDrop::drop(&mut self.sq);
             ManuallyDrop::drop(&mut self.submitter);
             drop(Box::from_raw(self.ring));
+        }
+        // The kernel tidies up after a ring in its own time.
+        std::mem::take(&mut self.flights).into_iter().flatten().for_each(std::mem::forget);
+        if self.receives > 0 {
+            std::mem::forget(self.provided.take());
         }
     }
 }

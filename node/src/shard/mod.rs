@@ -12,6 +12,7 @@ pub mod entry;
 pub mod eviction;
 pub mod expiry;
 pub mod keyspace;
+#[allow(unsafe_code)]
 mod packed;
 pub mod rdb_sink;
 pub mod snapshot;

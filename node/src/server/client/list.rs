@@ -101,8 +101,8 @@ impl Core {
             }
             _ => 0,
         };
-        let in_flight = match &conn.output.in_flight {
-            InFlight::Replies { .. } => conn.output.len() - conn.output.reply.buf.len(),
+        let in_flight = match conn.output.in_flight {
+            InFlight::Replies(left) => left,
             _ => 0,
         };
         let omem = lag + in_flight as u64;
