@@ -78,6 +78,13 @@ impl EffectBuffer {
         }
     }
 
+    /// Appends one command that is a unit by itself.
+    pub fn push_unit<'a>(&mut self, db: DbIndex, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
+        self.begin_unit();
+        self.push(db, args);
+        self.end_unit();
+    }
+
     /// Ends the unit, wrapping it in `MULTI`/`EXEC` if it is more than one command.
     #[inline]
     pub fn end_unit(&mut self) {

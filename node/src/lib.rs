@@ -24,6 +24,7 @@ pub mod effects;
 pub mod info;
 pub mod logging;
 pub mod node;
+pub mod pubsub;
 pub mod reactor;
 pub mod replication;
 pub mod server;

@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::info::rates::{RATES, Rates};
+use crate::pubsub::Interest;
 use crate::server::latency::monitor::Monitor;
 use koltso_proto::id::UnixMs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
@@ -213,6 +214,8 @@ pub struct Shared {
     pub snapshot_running: AtomicBool,
     /// Clients that watch all commands.
     pub monitors: AtomicU64,
+    /// By core, where subscribers may be.
+    pub interest: Vec<Interest>,
     /// Numbers the slow log's entries.
     pub next_slow_id: AtomicU64,
     /// Whether keys whose time is over are deleted without being asked for (`DEBUG SET-ACTIVE-EXPIRE`).
@@ -247,6 +250,7 @@ impl Shared {
             startup_memory: AtomicU64::new(0),
             snapshot_running: AtomicBool::new(false),
             monitors: AtomicU64::new(0),
+            interest: (0..cores).map(|_| Interest::default()).collect(),
             next_slow_id: AtomicU64::new(0),
             active_expire: AtomicBool::new(true),
             start_failed: AtomicBool::new(false),

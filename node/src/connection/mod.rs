@@ -105,6 +105,8 @@ pub struct Connection {
     awaited_len: usize,
     /// The next place's number.
     pub next_seq: u64,
+    /// Places from this one on await no more than counts of receivers: what comes next need not wait for them.
+    receipts_from: u64,
     /// Who the client is and what it has set.
     pub session: Session,
     /// Whom it leads to.
@@ -142,6 +144,7 @@ impl Connection {
             awaited: VecDeque::new(),
             awaited_len: 0,
             next_seq: 0,
+            receipts_from: 0,
             session,
             peer: Peer::Client,
             stall: Stall::None,
@@ -164,10 +167,29 @@ impl Connection {
 
     /// Reserves the next place in the order of replies for an answer from elsewhere.
     pub fn await_reply(&mut self) -> u64 {
+        let seq = self.await_receipt();
+        self.receipts_from = self.next_seq;
+        seq
+    }
+
+    /// As [`await_reply`](Self::await_reply), for an answer that says how many have received a message.
+    pub fn await_receipt(&mut self) -> u64 {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.awaited.push_back(Awaited { seq, reply: None });
         seq
+    }
+
+    /// Whether everything it has asked of other cores has happened, but for the delivery of messages.
+    pub fn awaits_receipts_alone(&self) -> bool {
+        self.awaited.front().is_none_or(|first| first.seq >= self.receipts_from)
+    }
+
+    /// Appends bytes that are no reply but may have to wait behind some.
+    pub fn queue_message(&mut self, bytes: &[u8]) {
+        let mark = self.output.reply.buf.len();
+        self.output.reply.raw(bytes);
+        self.queue_behind_awaited(mark);
     }
 
     /// Puts an awaited reply into its place; what has become sendable moves to the output.
@@ -223,7 +245,7 @@ impl Connection {
     /// Replies that cannot be sent at once: behind one that is not here, or behind those under way. In bytes.
     #[inline]
     pub fn replies_len(&self) -> usize {
-        self.output.reply.buf.len() + self.awaited_len
+        self.output.waiting_len() + self.awaited_len
     }
 
     /// Everything that waits to be sent or is under way, in bytes.

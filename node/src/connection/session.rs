@@ -1,5 +1,6 @@
 //! Who a client is, and what it has set for itself.
 
+use crate::pubsub::Subscriptions;
 use crate::replication::stream::ReplicaInfo;
 use crate::shard::watch::WatchFlag;
 use crate::shared::Asked;
@@ -117,10 +118,17 @@ pub struct Session {
     pub transaction: Option<Box<Transaction>>,
     /// Whether a transaction of it is being executed.
     pub in_exec: bool,
+    /// Messages that have come meanwhile: they follow the replies to it.
+    pub messages: Vec<u8>,
     /// The flag that a change of a watched key raises, and the keys.
     pub watch: Option<(Arc<WatchFlag>, Vec<WatchedKey>)>,
     /// Whether it sees every command (`MONITOR`).
     pub monitor: bool,
+    /// The channels it listens to, if there are any.
+    pub subscriptions: Option<Box<Subscriptions>>,
+    /// Whether it may do little more than listen: it has subscriptions, and speaks RESP2, which has no other way to tell
+    /// messages from replies.
+    pub only_listens: bool,
     /// Whether it has written anything, so that `WAIT` has something to wait for.
     pub wrote: bool,
     /// What it has said of itself as a replica.
@@ -148,8 +156,11 @@ impl Session {
             no_evict: false,
             transaction: None,
             in_exec: false,
+            messages: Vec::new(),
             watch: None,
             monitor: false,
+            subscriptions: None,
+            only_listens: false,
             wrote: false,
             replica: Box::default(),
             last_command: "NULL",
@@ -159,6 +170,6 @@ impl Session {
     /// Whether the next command needs no special treatment: it is run at once and answered.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && self.transaction.is_none() && self.reply_mode == ReplyMode::On
+        self.authenticated && !self.only_listens && self.transaction.is_none() && self.reply_mode == ReplyMode::On
     }
 }

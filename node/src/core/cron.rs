@@ -166,6 +166,7 @@ impl Core {
     pub(super) fn on_closing(&mut self, token: Token) {
         self.unwatch(token);
         self.stop_monitoring(token);
+        self.end_subscriptions(token);
         let Some(conn) = self.conn(token) else { return };
         if conn.stall == Stall::Blocked {
             conn.stall = Stall::None;

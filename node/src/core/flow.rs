@@ -222,7 +222,10 @@ impl Core {
 
     /// Puts what connections have to send under way.
     pub(super) fn flush_dirty(&mut self) {
-        while let Some(token) = self.dirty.pop() {
+        let mut at = 0;
+        // In order: who was answered first is sent it first.
+        while let Some(&token) = self.dirty.get(at) {
+            at += 1;
             let Some(conn) = self.conns.get_mut(token.index as usize) else { continue };
             if conn.generation != token.generation {
                 continue;
@@ -247,6 +250,7 @@ impl Core {
                 self.enforce_hard_limit(token);
             }
         }
+        self.dirty.clear();
     }
 
     pub(super) fn on_send(&mut self, completion: Completion) {
@@ -267,8 +271,8 @@ impl Core {
         let sent = completion.result.max(0) as usize;
         add(&self.shared.counters.total_net_output_bytes, sent as u64);
         flight.advance(sent);
-        let is_stream = matches!(flight, Flight::Pieces(_));
         let conn = &mut self.conns[token.index as usize];
+        let is_stream = matches!(conn.output.in_flight, InFlight::Pieces(_));
         match flight.left() {
             0 => conn.output.landed(flight),
             left => {

@@ -1,7 +1,8 @@
 //! Limits of what a connection may keep in memory: requests that are not whole yet, and replies that are not read.
 
 use super::Core;
-use crate::connection::{Closing, Peer, Token};
+use crate::config::{OutputLimit, OutputLimits};
+use crate::connection::{Closing, Connection, Peer, Token};
 use crate::dispatch::executor::OUTPUT_LEN_PAUSE;
 use crate::logging::warning;
 use crate::shared::add;
@@ -9,20 +10,26 @@ use crate::shared::add;
 /// What a client that has yet to say who it is may send before a request of it is whole, in bytes.
 const QUERY_LEN_UNAUTHENTICATED: usize = 1 << 20;
 
+/// The limit that applies to a client.
+fn limit_of(limits: &OutputLimits, conn: &Connection) -> OutputLimit {
+    if conn.session.subscriptions.is_some() { limits.pubsub } else { limits.normal }
+}
+
 impl Core {
     /// The limits have been configured anew.
     pub(super) fn set_output_limits(&mut self) {
         let limit = self.exec.config.client_output_buffer_limit.normal;
         let above = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(1);
-        self.exec.limits_output = limit.hard > 0;
+        self.exec.limits_output = limit.hard > 0 || self.exec.config.client_output_buffer_limit.pubsub.hard > 0;
         // Where a limit is set, a client must be able to reach it.
         self.exec.output_len_pause = if limit.hard > 0 { above(limit.hard) } else { OUTPUT_LEN_PAUSE.max(above(limit.soft)) };
     }
 
     /// Ends a client's connection if more waits for it than the hard limit allows. Replicas are looked at where they are fed.
     pub(super) fn enforce_hard_limit(&mut self, token: Token) {
-        let hard = self.exec.config.client_output_buffer_limit.normal.hard;
+        let limits = self.exec.config.client_output_buffer_limit;
         let Some(conn) = self.conn(token) else { return };
+        let hard = limit_of(&limits, conn).hard;
         if hard > 0 && matches!(conn.peer, Peer::Client) && conn.unsent_len() as u64 > hard {
             self.close_for_output(token);
         }
@@ -30,14 +37,16 @@ impl Core {
 
     /// Ends connections of clients that have been above the soft limit for too long.
     pub(super) fn enforce_soft_limits(&mut self) {
-        let limit = self.exec.config.client_output_buffer_limit.normal;
-        if limit.soft == 0 {
+        let limits = self.exec.config.client_output_buffer_limit;
+        if limits.normal.soft == 0 && (limits.pubsub.soft == 0 || self.directory.is_empty()) {
             return;
         }
         let now = self.exec.now;
         let mut over = Vec::new();
         for (index, conn) in self.conns.iter_mut() {
-            if !matches!(conn.peer, Peer::Client) || conn.closing == Closing::Now || conn.unsent_len() as u64 <= limit.soft {
+            let limit = limit_of(&limits, conn);
+            let is_client = limit.soft > 0 && matches!(conn.peer, Peer::Client);
+            if !is_client || conn.closing == Closing::Now || conn.unsent_len() as u64 <= limit.soft {
                 conn.over_soft_since = None;
                 continue;
             }
@@ -52,7 +61,7 @@ impl Core {
     }
 
     #[cold]
-    fn close_for_output(&mut self, token: Token) {
+    pub(super) fn close_for_output(&mut self, token: Token) {
         add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
         let who = self.describe(token);
         warning(&format!("Client {who} closed for overcoming of output buffer limits."));

@@ -3,10 +3,12 @@
 use super::Core;
 use crate::dispatch::hop::Batch;
 use crate::effects;
+use crate::pubsub::Posting;
 use crate::replication::stream::Handoff;
 use crate::shard::Shard;
 use crate::shard::value::Value;
 use koltso_proto::id::{DbIndex, UnixMs};
+use std::sync::Arc;
 
 /// A message to a core.
 pub enum Message {
@@ -30,6 +32,10 @@ pub enum Message {
     /// Entries of a data set that is being loaded, for this core's shard. The guard is dropped once they are in, which lets
     /// the sender go on.
     Stage(Staged, StageGuard),
+    /// Messages for the subscribers among this core's clients.
+    Posts(Vec<Arc<Posting>>),
+    /// Messages that clients of this core have published, and that all cores have delivered.
+    Receipts(Vec<Arc<Posting>>),
     /// Anything rare.
     Run(Box<dyn FnOnce(&mut Core) + Send>),
 }

@@ -9,6 +9,7 @@ mod flow;
 mod limits;
 mod message;
 mod pause;
+mod posts;
 mod requests;
 
 pub use accept::Listeners;
@@ -18,6 +19,7 @@ use crate::connection::{Closing, Connection, Token};
 use crate::dispatch::executor::Executor;
 use crate::dispatch::lend::Lending;
 use crate::effects::Batch;
+use crate::pubsub::Directory;
 use crate::reactor::buffers::BufferRing;
 use crate::reactor::inbox::{Inbox, Sender};
 use crate::reactor::ring::{Completion, Op, Ring, Tag};
@@ -59,6 +61,10 @@ pub struct Core {
     pub(crate) slowlog: crate::server::slowlog::SlowLog,
     /// Clients of this core that watch all commands.
     pub(crate) monitors: Vec<Token>,
+    /// Who of its clients listens to what.
+    pub(crate) directory: Directory,
+    /// Messages on their way to other cores.
+    posts: posts::Outgoing,
     /// When keys whose time is over are looked for next.
     pub(crate) next_expiry_ms: u64,
     /// When the primary was last told how far we are.
@@ -98,6 +104,7 @@ impl Core {
     pub fn new(mut ring: Ring, mut parts: CoreParts) -> std::io::Result<Self> {
         parts.exec.log_len = Arc::clone(&parts.shared.log_len);
         let buffers = BufferRing::new(&mut ring)?;
+        let posts = posts::Outgoing::new(parts.peers.len());
         Ok(Core {
             ring,
             buffers,
@@ -115,6 +122,8 @@ impl Core {
             service: parts.service,
             slowlog: crate::server::slowlog::SlowLog::default(),
             monitors: Vec::new(),
+            directory: Directory::default(),
+            posts,
             next_expiry_ms: 0,
             last_ack_ms: 0,
             walk: None,
@@ -237,6 +246,8 @@ impl Core {
             Message::Effects(batch) => self.log_append(batch),
             Message::Replica(handoff) => self.on_replica(*handoff),
             Message::Stage(entries, guard) => self.on_stage(entries, guard),
+            Message::Posts(posts) => self.on_posts(posts),
+            Message::Receipts(posts) => self.on_receipts(&posts),
             Message::Run(work) => work(self),
         }
     }
@@ -277,6 +288,7 @@ impl Core {
             batch.from = from;
             self.peers[peer].send(Message::Batch(batch));
         }
+        self.flush_posts();
     }
 
     /// Hands the effects of this core to the log.

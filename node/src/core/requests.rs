@@ -3,7 +3,7 @@
 use super::Core;
 use crate::commands::Origin;
 use crate::connection::{Closing, OwnedRequest, Peer, ReplyMode, Stall, Token, Transaction};
-use crate::dispatch::executor::{ShardSet, Who};
+use crate::dispatch::executor::{AWAITED_MAX, ShardSet, Who};
 use crate::dispatch::gates::{OOM, Verdict};
 use crate::dispatch::hop::Batch;
 use crate::dispatch::registry::{Command, Run};
@@ -14,6 +14,10 @@ use koltso_proto::resp::Reply;
 
 /// Commands that act on a transaction, or end it, even while one is open.
 const NOT_QUEUED: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
+
+/// What a client that speaks RESP2 may do while it has subscriptions.
+const WHILE_LISTENING: &[&str] =
+    &["ping", "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "quit", "reset"];
 
 impl Core {
     /// Handles one request of a client, whatever it is.
@@ -51,13 +55,23 @@ impl Core {
             notice(&format!("Closing a replica that sent '{}' in place of an acknowledgement: {who}", spec.name));
             return self.close(token);
         }
+        if conn.session.only_listens && !WHILE_LISTENING.contains(&spec.name) {
+            let text = format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+                spec.name
+            );
+            return self.refuse_request(token, &request, &text);
+        }
         let in_multi = conn.session.transaction.is_some();
         if in_multi && spec.flags.has(Flags::NO_MULTI) {
             return self.refuse(token, "ERR Command not allowed inside a transaction");
         }
         let Some(request) = self.pass_gates(token, command, spec, request) else { return };
         let Some(conn) = self.conn(token) else { return };
-        if matches!(command.run, Run::Server(_)) && !conn.in_order() {
+        // Who publishes again need not wait until his last message has been delivered.
+        let publishes = matches!(spec.name, "publish" | "spublish") && conn.awaits_receipts_alone();
+        let ahead = if publishes { conn.awaited.len() >= AWAITED_MAX } else { !conn.in_order() };
+        if matches!(command.run, Run::Server(_)) && ahead {
             // What this client asked of other cores comes first: the node may be asked about its outcome.
             conn.stall = Stall::InOrder;
             conn.deferred = Some(request);
@@ -134,6 +148,11 @@ impl Core {
         }
         self.exec.tally.note_error(error.as_bytes());
         self.reply(token, |reply| reply.error(error));
+    }
+
+    /// Whether a client wants no reply to what it asks just now.
+    pub(super) fn mutes_replies(&mut self, token: Token) -> bool {
+        self.conn(token).is_some_and(|conn| matches!(conn.session.reply_mode, ReplyMode::Off | ReplyMode::Skip))
     }
 
     /// Writes a reply in its place, unless the client wants none.
@@ -314,6 +333,10 @@ impl Core {
     fn set_in_exec(&mut self, token: Token, on: bool) {
         if let Some(conn) = self.conn(token) {
             conn.session.in_exec = on;
+            if !conn.session.messages.is_empty() {
+                let messages = std::mem::take(&mut conn.session.messages);
+                conn.queue_message(&messages);
+            }
         }
     }
 

@@ -28,7 +28,7 @@ pub const OUTPUT_LEN_PAUSE: usize = 64 << 20;
 const OUTPUT_LEN_PAUSE_UNAUTHENTICATED: usize = 64 << 10;
 /// Replies of other cores that one client may wait for, before its next request is looked at. Bounds what a pipeline can ask
 /// for before any of it is sent.
-const AWAITED_MAX: usize = 128;
+pub const AWAITED_MAX: usize = 128;
 
 /// A set of shards, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use super::{Report, Section, Sections, process};
 use crate::config::Config;
 use crate::connection::{Connection, Peer};
 use crate::core::Core;
+use crate::pubsub::Kind;
 use crate::shared::Shared;
 use koltso_proto::id::{DbIndex, UnixMs};
 use std::sync::Arc;
@@ -37,6 +38,8 @@ pub struct CoreFacts {
     pub keyspace: Vec<DbFacts>,
     /// Error replies by their code.
     pub errors: Vec<(String, u64)>,
+    /// What its clients are subscribed to, if it was asked for.
+    pub subscribed: Vec<(Kind, Vec<Arc<[u8]>>)>,
     /// Calls, if they were asked for: command, count.
     pub calls: Vec<(&'static str, u64)>,
 }
@@ -101,6 +104,10 @@ impl CoreFacts {
                 facts.replication = Some(replication::of(core, replication));
             }
         }
+        if sections.has(Section::Stats) {
+            let names = |kind| (kind, core.directory.of(kind).keys().cloned().collect());
+            facts.subscribed = [Kind::Channel, Kind::Pattern, Kind::Shard].map(names).into();
+        }
         if sections.has(Section::ErrorStats) {
             facts.errors = core.exec.tally.codes().to_vec();
         }
@@ -156,6 +163,15 @@ impl Facts {
             input_max: a.input_max.max(b.input_max),
             output_max: a.output_max.max(b.output_max),
         })
+    }
+
+    /// How many different names of a kind have subscribers.
+    pub fn subscribed(&self, kind: Kind) -> usize {
+        let of_kind = self.cores.iter().flat_map(|core| &core.subscribed).filter(|(of, _)| *of == kind);
+        let mut names: Vec<&[u8]> = of_kind.flat_map(|(_, names)| names.iter().map(|name| &**name)).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.len()
     }
 
     /// The databases that are not empty, over all shards.

@@ -2,14 +2,12 @@
 
 use super::rates::Rate;
 use super::{Facts, Report};
+use crate::pubsub::Kind;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Fields about things that do not exist here, by the field they follow.
 const AFTER_KEYSPACE: &[&str] = &[
-    "pubsub_channels",
-    "pubsub_patterns",
-    "pubsubshard_channels",
     "latest_fork_usec",
     "total_forks",
     "migrate_cached_sockets",
@@ -61,6 +59,11 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("current_eviction_exceeded_time", 0);
     count(report, "keyspace_hits", &counters.keyspace_hits);
     count(report, "keyspace_misses", &counters.keyspace_misses);
+    for (name, kind) in
+        [("pubsub_channels", Kind::Channel), ("pubsub_patterns", Kind::Pattern), ("pubsubshard_channels", Kind::Shard)]
+    {
+        report.put(name, facts.subscribed(kind));
+    }
     AFTER_KEYSPACE.iter().for_each(|name| report.put(name, 0));
     count(report, "unexpected_error_replies", &counters.unexpected_error_replies);
     count(report, "total_error_replies", &counters.total_error_replies);

@@ -13,6 +13,7 @@ use crate::dispatch::executor::{Route, ShardSet, Who};
 use crate::dispatch::hop::{Asker, report_failure};
 use crate::dispatch::registry::{Command, Run};
 use crate::logging::warning;
+use crate::pubsub::{Kind, Posting};
 use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset};
 use koltso_proto::resp::{Args, Limits, Reply, Step, put_command};
@@ -195,8 +196,23 @@ impl Core {
                 }
                 true
             }
+            "publish" => self.apply_message(token, Kind::Channel, args),
+            "spublish" => self.apply_message(token, Kind::Shard, args),
             _ => matches!(command.run, Run::Server(_)),
         }
+    }
+
+    /// A message of the stream, for our own subscribers: who gets it finds what was written before it.
+    fn apply_message(&mut self, token: Token, kind: Kind, args: Args<'_>) -> bool {
+        if args.len() == 3
+            && let Some(conn) = self.conn(token)
+        {
+            let next_seq = conn.next_seq;
+            if let Peer::Primary(stream) = &mut conn.peer {
+                stream.messages.push_back((next_seq, Posting::new(kind, args.get(1), args.get(2), None)));
+            }
+        }
+        true
     }
 
     fn apply_transaction(&mut self, token: Token, commands: Vec<(u16, OwnedRequest)>) -> Applied {
@@ -289,9 +305,13 @@ impl Core {
             stream.applied = offset;
             stream.checkpoints.pop_front();
         }
+        let is_due = |&(seq, _): &(u64, Posting)| first_awaited.is_none_or(|first| first >= seq);
+        let due = stream.messages.iter().take_while(|message| is_due(message)).count();
+        let messages: Vec<(u64, Posting)> = stream.messages.drain(..due).collect();
         if let Some(at) = stream.ack_at.filter(|&at| stream.applied >= at) {
             self.send_ack(token, Some(at));
         }
+        messages.into_iter().for_each(|(_, message)| self.post(message));
     }
 
     /// Tells the primary how far we have come, or that we have come this far.

@@ -11,6 +11,7 @@
 use crate::connection::{Peer, Session, Token};
 use crate::core::Core;
 use crate::logging::{self, notice, warning};
+use crate::pubsub::Posting;
 use crate::service::{LinkJob, ServiceCommand};
 use crate::shard::table::LoadValue;
 use crate::shared::Gate;
@@ -105,6 +106,8 @@ pub struct PrimaryStream {
     pub transaction: Option<Vec<(u16, crate::connection::OwnedRequest)>>,
     /// Bytes that have been dispatched and not yet appended to the log.
     pub unlogged: Vec<u8>,
+    /// Messages for our subscribers, each with the place among requests to other cores that it stands behind.
+    pub messages: VecDeque<(u64, Posting)>,
     /// Bytes of an open transaction.
     pub open_bytes: u64,
     /// An acknowledgement is to be sent once this is applied.
@@ -119,6 +122,7 @@ impl PrimaryStream {
             checkpoints: VecDeque::new(),
             transaction: None,
             unlogged: Vec::new(),
+            messages: VecDeque::new(),
             open_bytes: 0,
             ack_at: Some(offset),
         }

@@ -12,6 +12,14 @@ pub const HANDLERS: &[(&str, ServerHandler)] =
 
 fn ping(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
+    if args.len() <= 2 && core.conn(token).is_some_and(|conn| conn.session.only_listens) {
+        let text = if args.len() == 2 { args.get(1) } else { b"" };
+        return core.reply(token, |reply| {
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(text);
+        });
+    }
     match args.len() {
         1 => core.reply(token, |reply| reply.status("PONG")),
         2 => core.reply(token, |reply| reply.bulk(args.get(1))),
@@ -46,6 +54,7 @@ fn select(core: &mut Core, token: Token, request: &OwnedRequest) {
 fn reset(core: &mut Core, token: Token, _: &OwnedRequest) {
     core.unwatch(token);
     core.stop_monitoring(token);
+    core.end_subscriptions(token);
     let authenticated = core.exec.config.requirepass.is_empty();
     if let Some(conn) = core.conn(token) {
         conn.output.reply.resp3 = false;
@@ -151,6 +160,7 @@ fn hello(core: &mut Core, token: Token, request: &OwnedRequest) {
     }
     let Some(conn) = core.conn(token) else { return };
     conn.output.reply.resp3 = resp3;
+    conn.session.only_listens = !resp3 && conn.session.subscriptions.is_some();
     let id = conn.session.id;
     let role = if core.exec.gates_say_replica() { "replica" } else { "master" };
     core.reply(token, |reply| {

@@ -13,6 +13,7 @@ mod memory;
 pub mod monitor;
 mod persistence;
 pub mod promise;
+mod pubsub;
 mod replication;
 pub mod slowlog;
 mod time;
@@ -32,6 +33,7 @@ pub const HANDLERS: &[&[(&str, ServerHandler)]] = &[
     memory::HANDLERS,
     monitor::HANDLERS,
     persistence::HANDLERS,
+    pubsub::HANDLERS,
     replication::HANDLERS,
     slowlog::HANDLERS,
     time::HANDLERS,

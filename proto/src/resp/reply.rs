@@ -57,6 +57,11 @@ impl Reply {
         self.buf.extend_from_slice(b"\r\n");
     }
 
+    /// The head of a bulk string of `len` bytes; these, and a line end, have to follow.
+    pub fn bulk_head(&mut self, len: usize) {
+        self.number(b'$', len as i64);
+    }
+
     /// An integer as a bulk string.
     pub fn bulk_int(&mut self, n: i64) {
         let mut digits = itoa::Buffer::new();

@@ -2,6 +2,7 @@
 
 use crate::connection::{Closing, Connection, InFlight, Peer, Session, Stall, Token};
 use crate::core::Core;
+use crate::pubsub::Kind;
 use crate::replication::stream::{Parked, Replica};
 use koltso_proto::id::UnixMs;
 use koltso_proto::number::parse_i64;
@@ -40,6 +41,7 @@ impl ClientType {
 /// The type of a connection.
 pub fn client_type(conn: &Connection) -> ClientType {
     match conn.peer {
+        Peer::Client if conn.session.subscriptions.is_some() => ClientType::Pubsub,
         Peer::Client => ClientType::Normal,
         Peer::Primary(_) => ClientType::Master,
         Peer::Replica(_) => ClientType::Replica,
@@ -152,6 +154,7 @@ fn flags(conn: &Connection) -> String {
     let letters = [
         ('S', matches!(conn.peer, Peer::Replica(_))),
         ('O', session.monitor),
+        ('P', session.subscriptions.is_some()),
         ('M', matches!(conn.peer, Peer::Primary(_))),
         ('x', session.transaction.is_some() || session.in_exec),
         ('b', matches!(conn.stall, Stall::Blocked | Stall::Paused)),
@@ -184,6 +187,8 @@ fn line(session: &Session, now: UnixMs, figures: &Figures) -> String {
     let multi = transaction.map_or(-1, |transaction| transaction.commands.len() as i64);
     let multi_mem = transaction.map_or(0, |transaction| transaction.len);
     let watch = session.watch.as_ref().map_or(0, |(_, keys)| keys.len());
+    let listens = |kind| session.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.of(kind).len());
+    let [sub, psub, ssub] = [Kind::Channel, Kind::Pattern, Kind::Shard].map(listens);
     let Figures { fd, flags, qbuf, qbuf_free, rbs, obl, oll, omem, events, user, resp } = figures;
     let own = size_of::<Connection>() + qbuf + qbuf_free + rbs + multi_mem;
     let tot_mem = own as u64 + omem;
@@ -192,7 +197,7 @@ fn line(session: &Session, now: UnixMs, figures: &Figures) -> String {
     let _ =
         write!(line, "id={} addr={} laddr={} fd={fd} name={}", session.id, session.addr, session.laddr, text(&session.name));
     let _ = write!(line, " age={} idle={} flags={flags}", seconds(session.created), seconds(session.last_active));
-    let _ = write!(line, " db={} sub=0 psub=0 ssub=0 multi={multi} watch={watch}", session.db.0);
+    let _ = write!(line, " db={} sub={sub} psub={psub} ssub={ssub} multi={multi} watch={watch}", session.db.0);
     let _ = write!(line, " qbuf={qbuf} qbuf-free={qbuf_free} argv-mem=0 multi-mem={multi_mem} rbs={rbs} rbp={rbs}");
     let _ = write!(line, " obl={obl} oll={oll} omem={omem} tot-mem={tot_mem} events={events} cmd={}", session.last_command);
     let _ = write!(line, " user={user} redir=-1 resp={resp}");

@@ -1,0 +1,168 @@
+//! Messages: from a publisher to the subscribers of this core, and to the cores where there may be others.
+
+use super::{Core, Message};
+use crate::connection::{Closing, Connection, Token};
+use crate::pubsub::{Directory, Frame, Kind, Posting, Receipt};
+use bytes::Bytes;
+use slab::Slab;
+use std::sync::Arc;
+
+/// Messages on their way out of this core, and the place where messages are encoded.
+pub(super) struct Outgoing {
+    /// For each core.
+    waiting: Vec<Vec<Arc<Posting>>>,
+    any: bool,
+    frame: Frame,
+    /// Connections that have just passed their limit.
+    over: Vec<Token>,
+}
+
+impl Outgoing {
+    /// For a node of this many cores.
+    pub(super) fn new(cores: usize) -> Self {
+        Outgoing { waiting: (0..cores).map(|_| Vec::new()).collect(), any: false, frame: Frame::default(), over: Vec::new() }
+    }
+}
+
+impl Core {
+    /// Publishes a message for a client, and answers with the number of those who have received it.
+    pub(crate) fn publish(&mut self, token: Token, kind: Kind, channel: &[u8], message: &[u8]) {
+        let posting = Posting::new(kind, channel, message, None);
+        let receivers = self.deliver(&posting);
+        let cores = self.interested(&posting);
+        if cores.is_empty() {
+            return self.reply(token, |reply| reply.len(receivers));
+        }
+        let home = self.exec.id;
+        let Some(conn) = self.conn(token) else { return };
+        let receipt = Receipt::new(home, token, conn.await_receipt(), cores.len(), receivers);
+        self.pass_on(&cores, Posting { receipt: Some(receipt), ..posting });
+    }
+
+    /// Publishes a message that nobody waits for: an event, or one of our primary's stream.
+    pub(crate) fn post(&mut self, posting: Posting) {
+        self.deliver(&posting);
+        let cores = self.interested(&posting);
+        if !cores.is_empty() {
+            self.pass_on(&cores, posting);
+        }
+    }
+
+    /// Other cores that may have subscribers to a message.
+    fn interested(&self, posting: &Posting) -> Vec<usize> {
+        let others = self.shared.interest.iter().enumerate().filter(|(core, _)| *core != self.exec.id);
+        others.filter(|(_, interest)| interest.may_want(posting.kind, &posting.channel)).map(|(core, _)| core).collect()
+    }
+
+    fn pass_on(&mut self, cores: &[usize], posting: Posting) {
+        let posting = Arc::new(posting);
+        self.posts.any = true;
+        for &core in cores {
+            self.posts.waiting[core].push(Arc::clone(&posting));
+        }
+    }
+
+    /// Sends off what waits for other cores.
+    pub(super) fn flush_posts(&mut self) {
+        if !std::mem::take(&mut self.posts.any) {
+            return;
+        }
+        for core in 0..self.peers.len() {
+            let posts = std::mem::take(&mut self.posts.waiting[core]);
+            if !posts.is_empty() {
+                self.send(core, Message::Posts(posts));
+            }
+        }
+    }
+
+    /// Messages that other cores pass on.
+    pub(super) fn on_posts(&mut self, posts: Vec<Arc<Posting>>) {
+        let mut done: Vec<Vec<Arc<Posting>>> = Vec::new();
+        for posting in posts {
+            let receivers = self.deliver(&posting);
+            let Some(receipt) = &posting.receipt else { continue };
+            if receipt.add(receivers) {
+                done.resize_with(self.peers.len(), Vec::new);
+                done[receipt.home].push(posting);
+            }
+        }
+        for (home, posts) in done.into_iter().enumerate().filter(|(_, posts)| !posts.is_empty()) {
+            self.send(home, Message::Receipts(posts));
+        }
+    }
+
+    /// Messages of this core's clients that have been delivered everywhere.
+    pub(super) fn on_receipts(&mut self, posts: &[Arc<Posting>]) {
+        for receipt in posts.iter().filter_map(|posting| posting.receipt.as_ref()) {
+            let muted = self.mutes_replies(receipt.token);
+            let reply = format!(":{}\r\n", receipt.receivers());
+            let Some(conn) = self.conn(receipt.token) else { continue };
+            conn.fulfil(receipt.seq, if muted { b"" } else { reply.as_bytes() });
+            self.resume_in_order(receipt.token);
+        }
+    }
+
+    /// Delivers a message to the subscribers of this core; says how often it was.
+    fn deliver(&mut self, posting: &Posting) -> usize {
+        let Core { directory, conns, dirty, posts, exec, .. } = self;
+        let Outgoing { frame, over, .. } = posts;
+        let mut reader = Reader { conns, dirty, over, hard: exec.config.client_output_buffer_limit.pubsub.hard };
+        let count = reader.deliver(directory, frame, posting.kind, &posting.channel, &posting.message);
+        while let Some(token) = self.posts.over.pop() {
+            self.close_for_output(token);
+        }
+        count
+    }
+}
+
+/// What delivery needs of a core.
+struct Reader<'a> {
+    conns: &'a mut Slab<Connection>,
+    dirty: &'a mut Vec<Token>,
+    over: &'a mut Vec<Token>,
+    /// What may wait for a subscriber, in bytes; 0 = no limit.
+    hard: u64,
+}
+
+impl Reader<'_> {
+    fn deliver(&mut self, directory: &Directory, frame: &mut Frame, kind: Kind, channel: &Bytes, message: &Bytes) -> usize {
+        let mut count = 0;
+        if let Some(listeners) = directory.listeners(kind, channel) {
+            let word: &[u8] = if kind == Kind::Shard { b"smessage" } else { b"message" };
+            frame.fill(&[word, channel], message);
+            count += listeners.len();
+            listeners.iter().for_each(|&token| self.give(token, frame));
+        }
+        if kind == Kind::Channel {
+            for (pattern, listeners) in directory.matching(channel) {
+                frame.fill(&[b"pmessage", pattern, channel], message);
+                count += listeners.len();
+                listeners.iter().for_each(|&token| self.give(token, frame));
+            }
+        }
+        count
+    }
+
+    #[inline]
+    fn give(&mut self, token: Token, frame: &Frame) {
+        let Some(conn) = self.conns.get_mut(token.index as usize) else { return };
+        if conn.generation != token.generation || conn.closing != Closing::No {
+            return;
+        }
+        if !conn.in_order() {
+            // Replies may be half written, as those of a transaction.
+            conn.queue_message(&frame.to_vec(conn.output.reply.resp3));
+        } else if conn.session.in_exec {
+            conn.session.messages.extend_from_slice(&frame.to_vec(conn.output.reply.resp3));
+        } else {
+            frame.put(&mut conn.output);
+        }
+        if self.hard > 0 && conn.unsent_len() as u64 > self.hard {
+            self.over.push(token);
+        }
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(token);
+        }
+    }
+}
