@@ -23,6 +23,7 @@ use std::thread;
 /// Why it cannot start: the cause, and what to do about it.
 pub fn run(config: Config) -> Result<(), String> {
     prepare_process(&config)?;
+    end_all_on_panic();
     let processors = processors();
     let cores = if config.cores == 0 { processors.len().max(1) } else { config.cores as usize }.min(CORES_MAX);
     let addresses = addresses(&config)?;
@@ -212,6 +213,16 @@ fn prepare_process(config: &Config) -> Result<(), String> {
         let _ = std::fs::write(path, format!("{}\n", std::process::id()));
     }
     Ok(())
+}
+
+/// A core that is gone holds its shard, its clients and its part of every answer: better no node than a part of one.
+fn end_all_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        warning(&format!("A thread has panicked, which ends the node. Please report this: {info}"));
+        report(info);
+        std::process::abort();
+    }));
 }
 
 fn raise_file_limit(wanted: u64) {
