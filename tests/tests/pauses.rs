@@ -237,3 +237,33 @@ fn monitors_see_no_passwords_and_no_administration() {
     check(Kind::Redis);
     with_cores(check);
 }
+
+#[test]
+fn a_long_backlog_is_worked_off_in_parts_between_which_others_have_their_turn() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let (mut admin, mut busy) = (server.client(), server.client());
+        admin.must(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+        let count = 800_000;
+        let wire = encode(&["SETRANGE", "key", "3", "value"]).repeat(count);
+        let (first_ping, all) = std::thread::scope(|scope| {
+            let backlog = scope.spawn(move || {
+                busy.pipeline_raw(&wire, count);
+                Instant::now()
+            });
+            // Most of it has arrived, and none of it has been run.
+            eventually("the backlog is there", || {
+                let lens = admin.must(&["CLIENT", "LIST"]).text();
+                let longest =
+                    lens.split_whitespace().filter_map(|field| field.strip_prefix("qbuf=")?.parse::<u64>().ok()).max();
+                must(longest > Some(30_000_000), || format!("{longest:?}"))
+            });
+            let start = Instant::now();
+            admin.must(&["CLIENT", "UNPAUSE"]);
+            admin.must(&["PING"]);
+            let first_ping = start.elapsed();
+            (first_ping, backlog.join().unwrap() - start)
+        });
+        assert!(first_ping < all / 4, "a PING took {first_ping:?} of the {all:?} that the backlog took");
+    });
+}

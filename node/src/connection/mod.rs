@@ -121,6 +121,8 @@ pub struct Connection {
     pub over_soft_since: Option<UnixMs>,
     /// Whether nothing more is received until what has been is worked off.
     pub recv_paused: bool,
+    /// Whether requests of it are left for the next turn.
+    pub unfinished: bool,
     /// Whether it is on the list of those that have something to send.
     pub dirty: bool,
     /// The request that waits for them (`Stall::InOrder`).
@@ -152,6 +154,7 @@ impl Connection {
             recv_armed: false,
             over_soft_since: None,
             recv_paused: false,
+            unfinished: false,
             dirty: false,
             deferred: None,
             leaving: None,
@@ -216,7 +219,7 @@ impl Connection {
     /// Whether it ends once everything is answered that the peer has asked for, and need not wait for.
     pub fn ends_after_replies(&self) -> bool {
         let done = matches!(self.stall, Stall::None | Stall::Blocked | Stall::Paused);
-        self.closing == Closing::AfterReplies || (self.peer_done && done)
+        self.closing == Closing::AfterReplies || (self.peer_done && done && !self.unfinished)
     }
 
     /// Whether replies can be written straight to the output.
@@ -256,7 +259,9 @@ impl Connection {
     /// Whether so much has been received, or asked of other cores, that the peer has to be slowed down.
     pub fn is_full(&self) -> bool {
         match self.peer {
-            Peer::Client | Peer::Replica(_) => self.stall != Stall::None && self.pending.len() >= PENDING_LEN_PAUSE,
+            Peer::Client | Peer::Replica(_) => {
+                (self.stall != Stall::None || self.unfinished) && self.pending.len() >= PENDING_LEN_PAUSE
+            }
             Peer::Primary(_) => self.pending.len() >= PENDING_LEN_PAUSE || self.awaited.len() >= AWAITED_PAUSE,
         }
     }

@@ -9,6 +9,9 @@ use crate::reactor::ring::{Completion, Given, Op, Tag};
 use crate::replication::stream::{Handoff, SyncRequest};
 use crate::shared::add;
 
+/// Bytes of one connection's requests that are looked at in one go, before others have their turn.
+const RUN_LEN_MAX: usize = 256 * 1024;
+
 fn tag(op: Op, token: Token) -> Tag {
     Tag { op, generation: token.generation, index: token.index }
 }
@@ -152,11 +155,18 @@ impl Core {
         }
     }
 
-    /// Runs what a connection has sent and nobody has looked at yet, as far as that is possible.
+    /// Runs what a connection has sent and nobody has looked at yet, as far as that is possible, and as far as it is fair: of a
+    /// long pipeline a part, and the next part in the next turn.
     pub(crate) fn run_pending(&mut self, token: Token) {
         let Some(conn) = self.conn(token) else { return };
+        if conn.unfinished {
+            // It has had its part of this turn.
+            return;
+        }
         let pending = std::mem::take(&mut conn.pending);
-        let mut at = 0;
+        let (mut at, mut unfinished) = (0, false);
+        // One request may be longer than a part.
+        let mut part = RUN_LEN_MAX;
         loop {
             let Some(conn) = self.conns.get_mut(token.index as usize) else { return };
             if conn.generation != token.generation {
@@ -165,17 +175,43 @@ impl Core {
             if conn.stall != Stall::None || conn.closing != Closing::No {
                 break;
             }
-            let (consumed, stop) = self.exec.run(conn, token, &pending[at..]);
+            if at >= RUN_LEN_MAX && at < pending.len() {
+                unfinished = true;
+                break;
+            }
+            let end = pending.len().min(at.saturating_add(part));
+            let (consumed, stop) = self.exec.run(conn, token, &pending[at..end]);
             at += consumed;
-            let more = matches!(stop, Stop::Core(_));
+            let goes_on = match stop {
+                Stop::Core(_) => true,
+                Stop::NeedMore => {
+                    part = if consumed == 0 { usize::MAX } else { RUN_LEN_MAX };
+                    end < pending.len()
+                }
+                _ => false,
+            };
             self.after_run(token, stop);
-            if !more {
+            if !goes_on {
                 break;
             }
         }
         if let Some(conn) = self.conn(token) {
             conn.pending = pending;
             conn.pending.consume(at);
+            if unfinished && !conn.unfinished {
+                conn.unfinished = true;
+                self.unfinished.push(token);
+            }
+        }
+    }
+
+    /// Goes on with pipelines that were left off.
+    pub(super) fn run_unfinished(&mut self) {
+        for token in std::mem::take(&mut self.unfinished) {
+            if let Some(conn) = self.conn(token) {
+                conn.unfinished = false;
+                self.run_pending(token);
+            }
         }
     }
 
@@ -330,6 +366,8 @@ impl Core {
     }
 
     fn leave(&mut self, token: Token) {
+        self.unwatch(token);
+        self.stop_monitoring(token);
         let conn = self.conns.remove(token.index as usize);
         self.ring.uninstall(conn.socket);
         self.shared.connected_clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);

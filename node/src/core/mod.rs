@@ -15,7 +15,7 @@ mod requests;
 pub use accept::Listeners;
 pub use message::{Message, StageGuard, Staged, StagedItem};
 
-use crate::connection::{Closing, Connection, Token};
+use crate::connection::{Connection, InFlight, Token};
 use crate::dispatch::executor::Executor;
 use crate::dispatch::lend::Lending;
 use crate::effects::Batch;
@@ -45,6 +45,8 @@ pub struct Core {
     pub(crate) dirty: Vec<Token>,
     /// Connections whose receive ended for want of buffers.
     pub(crate) starved: Vec<Token>,
+    /// Connections with requests that are left for the next turn.
+    pub(crate) unfinished: Vec<Token>,
     pub(crate) listeners: Listeners,
     inbox: Inbox<Message>,
     /// Every core's inbox, this one's included.
@@ -112,6 +114,7 @@ impl Core {
             generation: 1,
             dirty: Vec::new(),
             starved: Vec::new(),
+            unfinished: Vec::new(),
             listeners: parts.listeners,
             inbox: parts.inbox,
             peers: parts.peers,
@@ -161,6 +164,7 @@ impl Core {
         while let Some(completion) = self.ring.next_completion() {
             self.on_completion(completion);
         }
+        self.run_unfinished();
         let mut busy = self.drain_inbox();
         if Instant::now() >= self.next_cron {
             self.next_cron = Instant::now() + CRON_PERIOD;
@@ -175,7 +179,7 @@ impl Core {
         self.flush_dirty();
         self.rearm_starved();
         self.buffers.publish();
-        busy
+        busy || !self.unfinished.is_empty()
     }
 
     fn drain_inbox(&mut self) -> bool {
@@ -351,15 +355,20 @@ impl Core {
     }
 
     fn note_completion(&mut self, completion: &Completion) {
-        if completion.tag.op == Op::Accept && !completion.more {
-            return self.listeners.note_ended(completion.tag.index as usize);
-        }
-        let Some(conn) = self.conns.get_mut(completion.tag.index as usize) else { return };
+        let index = completion.tag.index as usize;
         match completion.tag.op {
-            Op::Recv if !completion.more => conn.recv_armed = false,
-            Op::Send => conn.output.in_flight = crate::connection::InFlight::Nothing,
-            _ => {}
+            Op::Accept if !completion.more => self.listeners.note_ended(index),
+            Op::Recv if !completion.more => {
+                if let Some(conn) = self.conns.get_mut(index) {
+                    conn.recv_armed = false;
+                }
+            }
+            Op::Send => {
+                if let Some(conn) = self.conns.get_mut(index) {
+                    conn.output.in_flight = InFlight::Nothing;
+                }
+            }
+            Op::Accept | Op::Recv | Op::Wake | Op::Cancel => {}
         }
-        conn.closing = Closing::Now;
     }
 }
