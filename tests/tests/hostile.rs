@@ -259,6 +259,8 @@ fn replication_commands_answer_like_those_of_redis() {
             &["SYNC", "x"],
             &["REPLICAOF"],
             &["REPLICAOF", "no"],
+            &["REPLICAOF", "127.0.0.1", "x"],
+            &["REPLICAOF", "127.0.0.1", "70000"],
             &["SLAVEOF", "NO", "ONE"],
             &["ROLE", "x"],
             &["WAIT"],

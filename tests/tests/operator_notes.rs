@@ -273,7 +273,7 @@ fn a_synchronisation_step_by_step() {
             assert_same(&primary, &replica);
             for server in [&primary, &replica] {
                 let log = server.log().to_lowercase();
-                for words in ["sync", "partial resync"] {
+                for words in ["full resync", "partial resync"] {
                     assert!(log.contains(words), "the log of {:?} never says {words:?}\n{}", server.kind(), server.log_tail());
                 }
             }

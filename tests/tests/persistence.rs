@@ -10,7 +10,7 @@ use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_equal_data, picture};
 use koltso_tests::server::fresh_dir;
 use koltso_tests::wait::must;
-use koltso_tests::{Client, Kind, Seed, Server, dataset, eventually, with_cores};
+use koltso_tests::{Client, Kind, Seed, Server, Value, dataset, eventually, with_cores};
 
 fn dump(server: &Server) -> PathBuf {
     server.dir().join("dump.rdb")
@@ -299,5 +299,21 @@ fn a_kill_during_a_save_leaves_the_old_file_or_the_new_one() {
             assert_eq!(client.must(&["DBSIZE"]).int(), 50_001);
             last = found;
         }
+    });
+}
+
+#[test]
+fn concurrent_saves_are_refused_in_redis_words() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        dataset::bulk(&mut client, 100_000, 100);
+        let replies = client.pipeline(&[vec!["BGSAVE"], vec!["BGSAVE"], vec!["SAVE"]]);
+        assert_eq!(replies[0], Value::Simple("Background saving started".into()));
+        for reply in &replies[1..] {
+            assert_eq!(reply.error(), "ERR Background save already in progress");
+        }
+        let last = client.must(&["LASTSAVE"]).int();
+        assert!(last > 1_600_000_000);
     });
 }
