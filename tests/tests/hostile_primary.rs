@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koltso_tests::client::encode;
 use koltso_tests::{Client, Server, Value, eventually, with_cores};
@@ -239,7 +239,7 @@ fn rubbish_in_the_stream_is_told_and_survived() {
             (encode(&["EXEC"]), ""),
             (encode(&["DISCARD"]), ""),
             (b"*0\r\n*-1\r\n\r\n\n".to_vec(), ""),
-            ([encode(&["MULTI"]).repeat(3), encode(&["EXEC"])].concat(), ""),
+            ([encode(&["MULTI"]).repeat(3), encode(&["EXEC"])].concat(), "a transaction within a transaction"),
             (encode(&["REPLCONF"]), ""),
             (encode(&["REPLCONF", "GETACK", "*"]), ""),
             (encode(&["PSYNC", "?", "-1"]), ""),
@@ -312,6 +312,54 @@ fn half_a_transaction_is_not_applied_and_is_asked_for_again() {
         assert_eq!(client.must(&["GET", "before"]).text(), "1");
         assert_eq!(fake.asked.try_recv().as_deref(), Ok("? -1"));
         assert_eq!(fake.asked.try_recv(), Ok(format!("{ID} {}", 1000 + whole.len() + 1)));
+    });
+}
+
+#[test]
+fn a_transaction_within_a_transaction_loses_nothing_of_either() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let base = full(&rdb(b"\x00\x03new\x01v"));
+        let stream = [
+            vec!["SELECT", "0"],
+            vec!["MULTI"],
+            vec!["SET", "first", "1"],
+            vec!["MULTI"],
+            vec!["SET", "second", "2"],
+            vec!["EXEC"],
+            vec!["MULTI"],
+            vec!["SET", "discarded", "3"],
+            vec!["DISCARD"],
+            vec!["SET", "after", "4"],
+        ];
+        let stream: Vec<u8> = stream.iter().flat_map(|command| encode(command)).collect();
+        let fake = Fake::start("PSYNC", says_and_waits([base.as_slice(), &stream].concat()));
+        client.must(&["REPLICAOF", "127.0.0.1", &fake.port.to_string()]).ok();
+        wait_value(&mut client, "after", "4");
+        assert_eq!(client.must(&["GET", "first"]).text(), "1");
+        assert_eq!(client.must(&["GET", "second"]).text(), "2");
+        assert_eq!(client.must(&["EXISTS", "discarded"]).int(), 0);
+        let applied = client.info("replication").int("slave_repl_offset");
+        assert_eq!(applied, 1000 + stream.len() as i64);
+    });
+}
+
+#[test]
+fn a_primary_that_breaks_every_link_is_asked_less_and_less_often() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let fake = Fake::start("PSYNC", says(full(&rdb(b"\x00\x03new\x01v"))));
+        client.must(&["REPLICAOF", "127.0.0.1", &fake.port.to_string()]).ok();
+        let mut asked = Vec::new();
+        for _ in 0..9 {
+            fake.asked.recv_timeout(Duration::from_secs(20)).expect("it asks again");
+            asked.push(Instant::now());
+        }
+        let pauses: Vec<Duration> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(pauses[0] < Duration::from_secs(1), "the first break is mended at once: {pauses:?}");
+        assert!(asked[8] - asked[0] > Duration::from_millis(3400), "it asks in a loop: {pauses:?}");
     });
 }
 

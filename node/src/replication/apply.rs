@@ -102,8 +102,17 @@ impl Core {
             return self.whole_unit(token);
         }
         if args.is(0, "MULTI") {
-            stream.transaction = Some(Vec::new());
+            if stream.transaction.is_some() {
+                // Refused, to nobody: the transaction that is open goes on.
+                warning("== CRITICAL == The master begins a transaction within a transaction");
+            } else {
+                stream.transaction = Some(Vec::new());
+            }
             return Applied::Dispatched;
+        }
+        if args.is(0, "DISCARD") {
+            stream.transaction = None;
+            return self.whole_unit(token);
         }
         if args.is(0, "EXEC") {
             let commands = stream.transaction.take().unwrap_or_default();

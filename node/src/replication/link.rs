@@ -21,8 +21,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How long to wait before connecting again after a link was lost, in milliseconds; `REPLICAOF` itself does not wait.
+/// How long to wait before connecting again after an attempt failed, in milliseconds; `REPLICAOF` itself does not wait.
 const RECONNECT_MS: u64 = 1000;
+/// A link that stood for this long and then broke is made again at once, in milliseconds.
+const STOOD_MS: u64 = 1000;
+/// The pause before the second of several links that broke sooner is made again, in milliseconds; it doubles from one to the
+/// next, up to [`RECONNECT_MS`].
+const BROKEN_PAUSE_MS: u64 = 50;
 
 /// How far a link has come, with ROLE's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +82,10 @@ pub struct Upstream {
     pub token: Option<Token>,
     /// Since when there has been no stream.
     pub down_since: UnixMs,
+    /// When the stream began to flow.
+    pub up_since: UnixMs,
+    /// How many links broke before they had stood for a second, one after another.
+    pub broken: u32,
     /// When bytes last came over it.
     pub last_io: UnixMs,
     /// How far a snapshot has come.
@@ -129,6 +138,15 @@ impl PrimaryStream {
     }
 }
 
+/// How long to wait before linking again after so many links in a row have broken as soon as they stood, in milliseconds. The
+/// first is mended at once: a wait would cost a replica its place in a busy backlog. Who breaks them all is not asked in a loop.
+fn pause_ms(broken: u32) -> u64 {
+    match broken {
+        0 | 1 => 0,
+        more => BROKEN_PAUSE_MS.saturating_mul(1 << (more - 2).min(8)).min(RECONNECT_MS),
+    }
+}
+
 /// A primary that is ready to stream.
 pub struct Linked {
     /// The socket.
@@ -165,6 +183,8 @@ impl Core {
             state: LinkState::Connect(now),
             token: None,
             down_since: now,
+            up_since: now,
+            broken: 0,
             last_io: now,
             progress: Arc::default(),
             attempt: None,
@@ -359,6 +379,7 @@ impl Core {
             upstream.state = LinkState::Connected;
             upstream.token = Some(token);
             upstream.last_io = now;
+            upstream.up_since = now;
             upstream.resumable = true;
         }
         self.judge_replication();
@@ -377,8 +398,9 @@ impl Core {
         }
         warning("Connection with master lost.");
         upstream.token = None;
+        upstream.broken = if now.0.saturating_sub(upstream.up_since.0) < STOOD_MS { upstream.broken + 1 } else { 0 };
         upstream.down_since = now;
-        upstream.state = LinkState::Connect(now);
+        upstream.state = LinkState::Connect(UnixMs(now.0 + pause_ms(upstream.broken)));
         self.judge_replication();
         self.connect_if_due();
     }
@@ -445,5 +467,17 @@ impl Core {
             }
         }
         drop(guard);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pause_ms;
+
+    #[test]
+    fn the_pause_before_the_next_link_grows_up_to_a_second() {
+        let pauses: Vec<u64> = (0..9).map(pause_ms).collect();
+        assert_eq!(pauses, [0, 0, 50, 100, 200, 400, 800, 1000, 1000]);
+        assert_eq!(pause_ms(u32::MAX), 1000);
     }
 }

@@ -39,6 +39,8 @@ fn upstream(state: LinkState) -> Upstream {
         state,
         token: None,
         down_since: UnixMs(60_000),
+        up_since: UnixMs(0),
+        broken: 0,
         last_io: UnixMs(98_000),
         attempt: None,
         progress: Default::default(),
