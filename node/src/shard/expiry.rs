@@ -105,10 +105,7 @@ impl Table {
 
     fn expire_segment(&mut self, number: u32, now: UnixMs, report: &mut dyn FnMut(&[u8])) -> usize {
         let due = |deadline: Option<u64>| deadline.is_some_and(|deadline| deadline <= now.0);
-        let any = self.segments.get(number).entries.iter().any(|entry| due(entry.expire().map(|deadline| deadline.0)));
-        if any {
-            self.preserve(number);
-        }
+        self.preserve_where(number, |entry| due(entry.expire().map(|deadline| deadline.0)));
         let mut deleted = 0;
         let mut earliest = u64::MAX;
         self.delete_where(number, |deadline, key| {

@@ -133,6 +133,10 @@ fn is_big(value: ValueRef<'_>) -> bool {
 }
 
 impl SegmentSink for RdbSink {
+    fn entry(&mut self, entry: EntryRef<'_>) {
+        self.put(entry);
+    }
+
     fn segment(&mut self, entries: SegmentIter<'_>) {
         for entry in entries {
             self.put(entry);

@@ -1,21 +1,30 @@
 //! Point-in-time snapshots without fork.
 //!
-//! At the cut, each table that has entries is given a sink and a new epoch. From then on, a segment whose epoch is old is handed to
-//! the sink before it first changes, or when the walk comes to it, whatever is first; after that its epoch is the new one. So the
-//! sink gets every entry exactly once, as it was at the cut. Segments that come from splits have been handed over with the one they
-//! come from. A table that is flushed meanwhile is set aside, and walked there.
+//! At the cut, each table that has entries is given a sink and a new epoch. A walk then hands one segment after another to the sink,
+//! and gives it the new epoch. In a segment whose epoch is old, an entry is handed over before it first changes, and marked as
+//! touched; a new one is marked at once. The walk passes over what is marked, and takes the marks away. So the sink gets every entry
+//! exactly once, as it was at the cut, and a write costs the snapshot one entry, however long it takes. A segment that splits has
+//! two halves to be walked. A table that is flushed meanwhile is set aside, and walked there.
+//!
+//! A segment's marks are those of this snapshot if its epoch is the one just before. An older epoch means that a snapshot was given up
+//! before it came there: then the marks are stale, and taken away before they are first looked at.
 
 use super::Shard;
+use super::entry::EntryRef;
 use super::packed::SegmentIter;
 use super::rdb_sink::{EncodedSink, RdbOptions, RdbSink};
-use super::table::Table;
+use super::table::{Spot, Table};
 use koltso_proto::id::DbIndex;
 use std::sync::Arc;
 
 /// Where the entries of a snapshot go. There is one for each table.
 pub trait SegmentSink: Send {
-    /// Takes a segment's entries, as they were at the cut.
-    fn segment(&mut self, entries: SegmentIter<'_>);
+    /// Takes an entry as it was at the cut.
+    fn entry(&mut self, entry: EntryRef<'_>);
+    /// Takes entries of a segment, as they were at the cut.
+    fn segment(&mut self, entries: SegmentIter<'_>) {
+        entries.for_each(|entry| self.entry(entry));
+    }
     /// Goes on with what was put off while taking segments, if anything was, for about `budget` elements; says whether there is
     /// more.
     fn go_on(&mut self, budget: usize) -> bool {
@@ -59,23 +68,73 @@ impl Table {
         self.cut = Some(Box::new(Cut { sink, next: 0 }));
     }
 
-    /// Hands a segment to the snapshot if it has not got it yet. Must be called before the segment changes.
+    /// Hands the entry at a spot, which was just found, to the snapshot if it has not got it yet. Must be called before the entry
+    /// changes or goes.
     #[inline]
-    pub(super) fn preserve(&mut self, number: u32) {
-        if self.segments.get(number).saved_epoch != self.epoch {
-            self.save(number);
+    pub(super) fn preserve(&mut self, spot: Spot) {
+        if self.segments.get(spot.segment).saved_epoch != self.epoch {
+            self.save_entry(spot);
         }
     }
 
     #[cold]
     #[inline(never)]
+    fn save_entry(&mut self, spot: Spot) {
+        if !self.has_marks(spot.segment) {
+            return;
+        }
+        let part = self.segments.get_mut(spot.segment);
+        let entry = part.entries.at(spot.slot);
+        if let Some(cut) = &mut self.cut
+            && !entry.is_touched()
+        {
+            cut.sink.entry(entry);
+            part.entries.set_touched(spot.slot);
+        }
+    }
+
+    /// Keeps an entry that was just added to a segment, which has not been walked yet, out of the snapshot.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn leave_out(&mut self, spot: Spot) {
+        if self.has_marks(spot.segment) {
+            self.segments.get_mut(spot.segment).entries.set_touched(spot.slot);
+        }
+    }
+
+    /// Hands entries of a segment to the snapshot if it has not got them yet. They must be gone before anything else happens to the
+    /// segment, because they are not marked.
+    pub(super) fn preserve_where(&mut self, number: u32, select: impl Fn(EntryRef<'_>) -> bool) {
+        if self.segments.get(number).saved_epoch != self.epoch && self.has_marks(number) {
+            let part = self.segments.get(number);
+            if let Some(cut) = &mut self.cut {
+                part.entries.untouched().filter(|&entry| select(entry)).for_each(|entry| cut.sink.entry(entry));
+            }
+        }
+    }
+
+    /// Whether entries of a segment, which has not been walked yet, are to be marked; if so, it has no stale marks after this.
+    fn has_marks(&mut self, number: u32) -> bool {
+        let walked = self.cut.is_none();
+        let epoch = if walked { self.epoch } else { self.epoch.wrapping_sub(1) };
+        let part = self.segments.get_mut(number);
+        if part.saved_epoch != epoch {
+            part.entries.clear_touched();
+            part.saved_epoch = epoch;
+        }
+        !walked
+    }
+
+    /// Hands what the snapshot has not got yet of a segment to it.
     fn save(&mut self, number: u32) {
+        self.has_marks(number);
         let part = self.segments.get_mut(number);
         part.saved_epoch = self.epoch;
         if let Some(cut) = &mut self.cut
             && part.entries.len() > 0
         {
-            cut.sink.segment(part.entries.iter());
+            cut.sink.segment(part.entries.untouched());
+            part.entries.clear_touched();
         }
     }
 
@@ -146,6 +205,12 @@ impl Shard {
         }
         self.dropping.append(&mut self.detached);
         Progress::Done
+    }
+
+    /// Goes on with what was put off while writes were handing entries over, for about `budget` elements; says whether there is more.
+    pub fn snapshot_go_on(&mut self, budget: usize) -> bool {
+        let mut cuts = self.dbs.iter_mut().chain(&mut self.detached).filter_map(|table| table.cut.as_mut());
+        cuts.any(|cut| cut.sink.go_on(budget))
     }
 
     /// Forgets the snapshot; the sinks are dropped without being finished.

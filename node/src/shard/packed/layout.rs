@@ -8,6 +8,8 @@
 //!   u8       u8       u16      u8      3 bytes   u64 ms     if not text   or far key    if text
 //! ```
 //!
+//! The text length's highest bit says that the entry is [touched](Header::is_touched).
+//!
 //! Slots begin at multiples of 8 bytes and are multiples of 8 bytes long. A string of up to [`INLINE_LEN_MAX`] bytes is text; a
 //! longer one, and every other type, is a [`Value`] in the slot. A key of more than [`KEY_LEN_MAX`] bytes is far: a pointer and a
 //! length stand in its place.
@@ -36,6 +38,10 @@ const RAW: u64 = 1 << 5;
 const FAR_KEY: u64 = 1 << 6;
 /// No entry: free bytes; their number, in units, stands in place of the text length.
 const HOLE: u64 = 1 << 7;
+/// The snapshot that is being taken has this entry already, or must not have it.
+const TOUCHED: u64 = 1 << 31;
+/// Text length and slack: what another body changes.
+const TEXT_AND_SLACK: u64 = 0xff_7fff_0000;
 
 /// The first 8 bytes of a slot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,7 +114,19 @@ impl Header {
 
     #[inline]
     pub(super) fn text_len(self) -> usize {
-        (self.0 >> 16) as u16 as usize
+        (self.0 >> 16) as usize & 0x7fff
+    }
+
+    /// Whether the snapshot that is being taken has this entry already, or must not have it.
+    #[inline]
+    pub(super) fn is_touched(self) -> bool {
+        self.0 & TOUCHED != 0
+    }
+
+    #[inline]
+    #[must_use]
+    pub(super) fn with_touched(self, touched: bool) -> Self {
+        Header(if touched { self.0 | TOUCHED } else { self.0 & !TOUCHED })
     }
 
     #[inline]
@@ -139,13 +157,13 @@ impl Header {
     #[must_use]
     pub(super) fn with_text(self, text_len: usize) -> Self {
         debug_assert!(text_len <= INLINE_LEN_MAX);
-        Header(self.0 & !(KIND | OWNED | 0xff_ffff_0000) | (text_len as u64) << 16)
+        Header(self.0 & !(KIND | OWNED | TEXT_AND_SLACK) | (text_len as u64) << 16)
     }
 
     /// The same key with a [`Value`] of this type, and no slack.
     #[must_use]
     pub(super) fn with_value(self, kind: Type) -> Self {
-        Header(self.0 & !(KIND | 0xff_ffff_0000) | kind as u64 | OWNED)
+        Header(self.0 & !(KIND | TEXT_AND_SLACK) | kind as u64 | OWNED)
     }
 
     /// The same slot with `slot_len` bytes altogether; the rest is slack. `None` if that is too small, or too much.
@@ -213,6 +231,11 @@ mod tests {
                         Header::new(kind, key_len, text_len).with_deadline(deadline).with_access(0xab_cdef).with_raw(true);
                     assert_eq!(header.kind(), kind);
                     assert_eq!(header.access(), 0xab_cdef);
+                    let touched = header.with_touched(true);
+                    assert!(touched.is_touched() && !header.is_touched());
+                    assert_eq!((touched.with_touched(false), touched.slot_len()), (header, header.slot_len()));
+                    assert!(touched.with_text(5).is_touched() && touched.with_value(Type::Set).is_touched());
+                    assert!(touched.in_slot(header.slot_len() + 8).unwrap().with_access(7).with_deadline(true).is_touched());
                     assert_eq!(header.body_at(), if deadline { 16 } else { 8 });
                     assert_eq!(header.key_at() - header.body_at(), if text_len.is_some() { 0 } else { VALUE_LEN });
                     assert_eq!(header.text_at() - header.key_at(), if key_len > 255 { 16 } else { key_len });

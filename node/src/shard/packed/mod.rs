@@ -140,7 +140,12 @@ impl Segment {
     /// Every entry, in the order of memory.
     #[inline]
     pub(super) fn iter(&self) -> SegmentIter<'_> {
-        SegmentIter { segment: self, slots: self.arena.slots() }
+        SegmentIter { segment: self, slots: self.arena.slots(), all: true }
+    }
+
+    /// Every entry that is not marked as touched, in the order of memory.
+    pub(super) fn untouched(&self) -> SegmentIter<'_> {
+        SegmentIter { segment: self, slots: self.arena.slots(), all: false }
     }
 
     /// The entry in place `nth` of the index, if there is one; places are numbered up to [`places`](Self::places).
@@ -317,6 +322,27 @@ impl Segment {
         unsafe { raw.set_header(raw.header().with_raw(is_raw)) };
     }
 
+    /// Marks the entry at a slot as touched.
+    pub(super) fn set_touched(&mut self, slot: Slot) {
+        let raw = self.checked(slot);
+        // SAFETY: the slot is live (3), and the mark does not change what else is in it.
+        unsafe { raw.set_header(raw.header().with_touched(true)) };
+    }
+
+    /// Takes the marks of all entries away.
+    pub(super) fn clear_touched(&mut self) {
+        for index in self.arena.slots() {
+            let raw = self.raw(index);
+            // SAFETY: slots that are not holes are live, and the mark does not change what else is in them.
+            unsafe {
+                let header = raw.header();
+                if header.is_touched() {
+                    raw.set_header(header.with_touched(false));
+                }
+            }
+        }
+    }
+
     /// Sets or clears the deadline if the slot is large enough. Says whether it was done.
     pub(super) fn set_expire(&mut self, slot: Slot, expire: Option<UnixMs>) -> bool {
         let raw = self.checked(slot);
@@ -351,11 +377,13 @@ const SPARSE_BYTES: usize = 1024;
 /// The share of the live bytes that may lie idle beyond that.
 const SPARSE_SHARE: usize = 4;
 
-/// Every entry of a segment, in the order of memory.
+/// The entries of a segment, in the order of memory.
 #[derive(Clone)]
 pub struct SegmentIter<'a> {
     segment: &'a Segment,
     slots: Slots<'a>,
+    /// Touched ones as well.
+    all: bool,
 }
 
 impl<'a> Iterator for SegmentIter<'a> {
@@ -363,9 +391,14 @@ impl<'a> Iterator for SegmentIter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<EntryRef<'a>> {
-        let index = self.slots.next()?;
-        // SAFETY: slots that are not holes are live, and stay while the segment is borrowed (2).
-        Some(unsafe { EntryRef::new(self.segment.raw(index)) })
+        loop {
+            let index = self.slots.next()?;
+            // SAFETY: slots that are not holes are live, and stay while the segment is borrowed (2).
+            let entry = unsafe { EntryRef::new(self.segment.raw(index)) };
+            if self.all || !entry.is_touched() {
+                return Some(entry);
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -153,6 +153,13 @@ impl<'a> EntryRef<'a> {
         }
     }
 
+    /// Whether the snapshot that is being taken has this entry already, or must not have it. Says nothing where the segment's marks
+    /// are not known to be of that snapshot.
+    #[inline]
+    pub(in crate::shard) fn is_touched(self) -> bool {
+        self.header().is_touched()
+    }
+
     /// Whether the string was made by changing another one in place, so that `OBJECT ENCODING` calls it `raw`.
     pub fn is_raw(self) -> bool {
         self.header().is_raw()

@@ -30,7 +30,8 @@ impl Table {
         self.shift -= 1;
     }
 
-    /// Splits a segment that has been preserved.
+    /// Splits a segment. What a snapshot that is being taken still needs of it, it will find in both halves: the new one's number is
+    /// beyond those that have been walked.
     fn split(&mut self, number: u32) {
         let part = self.segments.get_mut(number);
         let (prefix, depth, earliest, saved_epoch) = (part.prefix, part.depth, part.earliest, part.saved_epoch);

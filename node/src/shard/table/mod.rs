@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The segment is the unit of everything: it splits when it is full (nothing else ever grows, but the directory, which is a list
-//! of small numbers), a snapshot keeps it as it was before it first changes, `SCAN` cursors are prefixes of the hash and survive
+//! of small numbers), a snapshot goes from one to the next and notes which it has, `SCAN` cursors are prefixes of the hash and survive
 //! splits, expiry knows each segment's earliest deadline. Segments split at lengths that depend on their prefix, so that they are
 //! never all half full at once.
 
@@ -161,7 +161,7 @@ impl Table {
     /// The entry at a spot, to change. Panics if the table has changed since.
     #[inline]
     pub fn at_mut(&mut self, spot: Spot) -> EntryMut<'_> {
-        self.preserve(spot.segment);
+        self.preserve(spot);
         EntryMut { table: self, spot }
     }
 
@@ -205,17 +205,16 @@ impl Table {
     pub fn set_string(&mut self, key: &[u8], bytes: &[u8], expire: Option<UnixMs>, now: UnixMs) {
         let hash = self.hash(key);
         let number = self.segment_for(hash);
-        self.preserve(number);
-        let part = self.segments.get(number);
-        let Some(slot) = part.entries.find(hash, key) else {
+        let Some(slot) = self.segments.get(number).entries.find(hash, key) else {
             return self
                 .add(hash, Draft { key, body: Body::string(bytes), expire, access: self.policy.fresh(now), raw: false });
         };
-        let old = part.entries.at(slot);
+        let spot = Spot { segment: number, slot };
+        self.preserve(spot);
+        let old = self.at(spot);
         let old_expire = old.expire();
         let access = self.policy.used(old.access(), now, || self.next_random());
         let done = self.segments.get_mut(number).entries.overwrite(slot, bytes, expire, access, false);
-        let spot = Spot { segment: number, slot };
         if expire != old_expire {
             self.note_deadline(spot, old_expire, expire);
         }
@@ -249,8 +248,8 @@ impl Table {
 
     fn put_draft(&mut self, draft: Draft<'_>) {
         let hash = self.hash(draft.key);
-        self.preserve(self.segment_for(hash));
         let Some(spot) = self.locate_hash(hash, draft.key) else { return self.add(hash, draft) };
+        self.preserve(spot);
         let (old_expire, Draft { body, expire, access, raw, .. }) = (self.at(spot).expire(), draft);
         self.note_deadline(spot, old_expire, expire);
         self.at(spot).set_access(access);
@@ -264,7 +263,6 @@ impl Table {
         if self.segments.get(number).entries.find(hash, key).is_some() {
             return false;
         }
-        self.preserve(number);
         let body = match value {
             LoadValue::Str(bytes) => Body::string(bytes),
             LoadValue::Value(Value::Str(bytes)) if bytes.len() <= INLINE_LEN_MAX => {
@@ -277,7 +275,7 @@ impl Table {
         true
     }
 
-    /// Adds an entry whose key is not there, to a segment that has been preserved.
+    /// Adds an entry whose key is not there. A snapshot that is being taken does not get it.
     #[inline]
     fn add(&mut self, hash: u64, draft: Draft<'_>) {
         let slot_len = draft.slot_len();
@@ -286,7 +284,11 @@ impl Table {
             number = self.segment_for(hash);
         }
         let expire = draft.expire;
-        let slot = self.segments.get_mut(number).entries.insert(hash, draft, &self.hasher);
+        let part = self.segments.get_mut(number);
+        let slot = part.entries.insert(hash, draft, &self.hasher);
+        if part.saved_epoch != self.epoch {
+            self.leave_out(Spot { segment: number, slot });
+        }
         self.len += 1;
         if expire.is_some() {
             self.note_deadline(Spot { segment: number, slot }, None, expire);
@@ -333,15 +335,15 @@ impl Table {
         true
     }
 
-    /// The hash and the segment of a key. A segment that a snapshot still needs is preserved, unless the key is not there.
+    /// The hash and the segment of a key. An entry that a snapshot still needs is preserved.
     #[inline]
     fn before_removal(&mut self, key: &[u8]) -> Option<(u64, u32)> {
         let hash = self.hash(key);
         let number = self.segment_for(hash);
         let part = self.segments.get(number);
         if part.saved_epoch != self.epoch {
-            part.entries.find(hash, key)?;
-            self.preserve(number);
+            let slot = part.entries.find(hash, key)?;
+            self.preserve(Spot { segment: number, slot });
         }
         Some((hash, number))
     }
@@ -366,7 +368,7 @@ impl Table {
         self.segments.get_mut(number).entries.compact(&self.hasher);
     }
 
-    /// Deletes the entries of a segment that `select` picks by deadline and key. The caller has preserved it, counts what is
+    /// Deletes the entries of a segment that `select` picks by deadline and key. The caller has preserved them, counts what is
     /// deleted, and sees to the segment's earliest deadline.
     pub(super) fn delete_where(&mut self, number: u32, select: impl FnMut(Option<u64>, &[u8]) -> bool) {
         self.segments.get_mut(number).entries.delete_where(&self.hasher, select);

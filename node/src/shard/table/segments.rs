@@ -12,7 +12,7 @@ const BLOCK_LEN: usize = 256;
 /// A segment, and what the table notes of it. Laid out so that a look-up reads two of its cache lines.
 #[repr(C, align(64))]
 pub(in crate::shard) struct Part {
-    /// The last snapshot that has this segment.
+    /// The last snapshot that has this segment. The entries' marks are those of the next one.
     pub(in crate::shard) saved_epoch: u32,
     /// How many entries it may have.
     split_len: u32,
