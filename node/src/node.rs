@@ -8,6 +8,7 @@ use crate::reactor::inbox::Inbox;
 use crate::reactor::ring::{Ring, RingOptions};
 use crate::reactor::{refusal, thread_hints};
 use crate::replication::{Replication, random_id};
+use crate::server::shutdown::Manner;
 use crate::service::{self, LoadJob, Loaded, ServiceCommand, Surroundings};
 use crate::shard::Shard;
 use crate::shared::{Gate, Shared, now_ms};
@@ -272,7 +273,7 @@ fn processors() -> Vec<usize> {
     }
 }
 
-/// SIGTERM and SIGINT shut the node down as SHUTDOWN does.
+/// SIGTERM and SIGINT shut the node down as `shutdown-on-sigterm` and `shutdown-on-sigint` say.
 fn stop_on_signals(log_core: crate::reactor::inbox::Sender<Message>) {
     use tokio::signal::unix::{SignalKind, signal};
     let wait = move || {
@@ -282,26 +283,30 @@ fn stop_on_signals(log_core: crate::reactor::inbox::Sender<Message>) {
                 return;
             };
             loop {
-                tokio::select! {
-                    _ = term.recv() => {}
-                    _ = int.recv() => {}
-                }
-                log_core.send(Message::Run(Box::new(|core| {
-                    let saves = !core.exec.config.save.is_empty();
-                    core.shut_down(
-                        saves,
-                        false,
-                        Box::new(|_, outcome| {
-                            if let Err(why) = outcome {
-                                warning(&format!("SIGTERM received but errors trying to shut down the server: {why}"));
-                            }
-                        }),
-                    );
-                })));
+                let by_keyboard = tokio::select! {
+                    _ = term.recv() => false,
+                    _ = int.recv() => true,
+                };
+                log_core.send(Message::Run(Box::new(move |core| shut_down_by_signal(core, by_keyboard))));
             }
         });
     };
     let _ = thread::Builder::new().name("signals".to_string()).spawn(wait);
+}
+
+fn shut_down_by_signal(core: &mut Core, by_keyboard: bool) {
+    if by_keyboard && core.shutdown.is_some() {
+        warning("You insist... exiting now.");
+        std::process::exit(1);
+    }
+    let config = &core.exec.config;
+    let (name, flags) =
+        if by_keyboard { ("SIGINT", config.shutdown_on_sigint) } else { ("SIGTERM", config.shutdown_on_sigterm) };
+    let saves = (flags.save || flags.nosave).then_some(flags.save);
+    notice(&format!("Received {name} scheduling shutdown..."));
+    let told =
+        move |_: &mut Core| warning(&format!("{name} received but errors trying to shut down the server, check the logs"));
+    core.shut_down(Manner { saves, now: flags.now, force: flags.force }, Box::new(told));
 }
 
 impl Replication {

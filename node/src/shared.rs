@@ -190,6 +190,8 @@ pub struct Shared {
     pub pause_until_ms: AtomicU64,
     /// Bytes that the log holds; it says so once a turn.
     pub log_len: Arc<AtomicU64>,
+    /// What snapshots hold.
+    pub snapshot: Arc<crate::snapshot::Gauges>,
     /// Counters.
     pub counters: Counters,
     /// Saves.
@@ -210,7 +212,7 @@ pub struct Shared {
     pub peak_memory: AtomicU64,
     /// Memory in use when the node had just started, in bytes; 0 = not known yet.
     pub startup_memory: AtomicU64,
-    /// Whether a snapshot is under way, to replicas or to a file.
+    /// Whether a snapshot is being taken, for replicas or for a file.
     pub snapshot_running: AtomicBool,
     /// Clients that watch all commands.
     pub monitors: AtomicU64,
@@ -222,6 +224,8 @@ pub struct Shared {
     pub active_expire: AtomicBool,
     /// Set when the data set could not be loaded at start.
     pub start_failed: AtomicBool,
+    /// When a shutdown stops to wait for replicas, in milliseconds since the epoch; 0 = none waits.
+    pub shutdown_at_ms: AtomicU64,
     /// Set when the node is shutting down.
     pub stopping: AtomicBool,
 }
@@ -238,6 +242,7 @@ impl Shared {
             gates: AtomicU32::new(0),
             pause_until_ms: AtomicU64::new(0),
             log_len: Arc::default(),
+            snapshot: Arc::default(),
             counters: Counters::default(),
             save: SaveState::default(),
             connected_clients: AtomicU64::new(0),
@@ -254,6 +259,7 @@ impl Shared {
             next_slow_id: AtomicU64::new(0),
             active_expire: AtomicBool::new(true),
             start_failed: AtomicBool::new(false),
+            shutdown_at_ms: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         };
         shared.save.last_ok.store(true, Ordering::Relaxed);

@@ -158,6 +158,25 @@ impl Client {
         Ok(bytes)
     }
 
+    /// Everything up to the first place that is `mark`, which is read too.
+    pub fn until(&mut self, mark: &[u8]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        loop {
+            let seen = bytes.len();
+            bytes.extend_from_slice(&self.buffer[self.start..]);
+            self.start = self.buffer.len();
+            // The mark may have begun in what was read before.
+            let from = seen.saturating_sub(mark.len());
+            if let Some(at) = bytes[from..].windows(mark.len()).position(|window| window == mark) {
+                let rest = bytes.split_off(from + at + mark.len());
+                self.start = self.buffer.len() - rest.len();
+                bytes.truncate(from + at);
+                return Ok(bytes);
+            }
+            self.fill()?;
+        }
+    }
+
     /// Everything the server sends until it closes the connection (or resets it).
     pub fn until_closed(&mut self) -> io::Result<Vec<u8>> {
         loop {

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod client;
 pub mod dataset;
 pub mod dialogue;
+pub mod disk;
 pub mod fuzz;
 pub mod info;
 pub mod load;

@@ -64,11 +64,7 @@ impl RawReplica {
         let header = self.header()?;
         if let Some(mark) = header.strip_prefix("$EOF:") {
             assert_eq!(mark.len(), MARK_LEN, "{header}");
-            let mut rdb = Vec::new();
-            while !rdb.ends_with(mark.as_bytes()) {
-                rdb.extend(self.client.exact(1)?);
-            }
-            rdb.truncate(rdb.len() - MARK_LEN);
+            let rdb = self.client.until(mark.as_bytes())?;
             return Ok(Transfer { rdb, eof: true });
         }
         let len = header.strip_prefix('$').and_then(|len| len.parse().ok());

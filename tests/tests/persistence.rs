@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use koltso_tests::cli::run;
+use koltso_tests::disk::SmallDisk;
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_equal_data, picture};
-use koltso_tests::server::fresh_dir;
 use koltso_tests::wait::must;
 use koltso_tests::{Client, Kind, Seed, Server, Value, dataset, eventually, with_cores};
 
@@ -205,33 +204,6 @@ fn damaged_files_are_refused_clearly_and_left_alone() {
         server.restart();
         assert_equal_data(&redis, &server);
     });
-}
-
-/// A small file system that is unmounted when dropped.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// None where mounting is not permitted.
-    fn mount(kilobytes: usize) -> Option<SmallDisk> {
-        let dir = fresh_dir(format!("disk-{}", koltso_tests::server::free_port()));
-        let size = format!("size={kilobytes}k");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(&dir).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(SmallDisk(dir)),
-            other => {
-                println!("skipped: a tmpfs cannot be mounted here: {other:?}");
-                fs::remove_dir_all(dir).ok();
-                None
-            }
-        }
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        Command::new("umount").arg("-l").arg(&self.0).output().ok();
-        fs::remove_dir_all(&self.0).ok();
-    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ impl Core {
             self.replication_cron();
             self.link_cron();
             self.save_cron();
+            self.advance_shutdown();
         }
     }
 

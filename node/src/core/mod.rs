@@ -73,6 +73,10 @@ pub struct Core {
     pub(crate) last_ack_ms: u64,
     /// The snapshot this core is walking.
     pub(crate) walk: Option<crate::snapshot::Walk>,
+    /// On the log's core: the snapshot that all cores are walking.
+    pub(crate) taking: Option<Arc<crate::snapshot::Flow>>,
+    /// On the log's core: a shutdown under way.
+    pub(crate) shutdown: Option<Box<crate::server::shutdown::Shutdown>>,
     pub(crate) paused: Vec<(Token, crate::connection::OwnedRequest)>,
     seen_config: u64,
     next_cron: Instant,
@@ -105,6 +109,7 @@ impl Core {
     /// What the kernel refuses.
     pub fn new(mut ring: Ring, mut parts: CoreParts) -> std::io::Result<Self> {
         parts.exec.log_len = Arc::clone(&parts.shared.log_len);
+        parts.exec.snapshot = Arc::clone(&parts.shared.snapshot);
         let buffers = BufferRing::new(&mut ring)?;
         let posts = posts::Outgoing::new(parts.peers.len());
         Ok(Core {
@@ -130,6 +135,8 @@ impl Core {
             next_expiry_ms: 0,
             last_ack_ms: 0,
             walk: None,
+            taking: None,
+            shutdown: None,
             paused: Vec::new(),
             seen_config: 0,
             next_cron: Instant::now(),

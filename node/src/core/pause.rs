@@ -38,9 +38,12 @@ impl Core {
 
     /// On the log's core: lets clients go on.
     pub(crate) fn end_pause(&mut self) {
-        self.shared.pause_until_ms.store(0, Ordering::Release);
         self.shared.set_gate(Gate::PausedAll, false);
-        self.shared.set_gate(Gate::PausedWrites, false);
+        if self.shutdown.is_none() {
+            // A shutdown ends its pause of writes itself.
+            self.shared.pause_until_ms.store(0, Ordering::Release);
+            self.shared.set_gate(Gate::PausedWrites, false);
+        }
         self.on_every_core(Core::resume_paused);
     }
 

@@ -118,6 +118,8 @@ pub struct Executor {
     pub time_all: bool,
     /// Bytes that the log holds, which do not count against the memory limit.
     pub log_len: Arc<AtomicU64>,
+    /// What snapshots hold.
+    pub snapshot: Arc<crate::snapshot::Gauges>,
     /// Randomness.
     pub rng: SmallRng,
     /// Replies that wait for a client, in bytes, before its next request is looked at: the least that limits of output allow.
@@ -146,6 +148,7 @@ impl Executor {
             registry: registry(),
             time_all: false,
             log_len: Arc::default(),
+            snapshot: Arc::default(),
             rng: SmallRng::from_rng(&mut rand::rng()),
             output_len_pause: OUTPUT_LEN_PAUSE,
             limits_output: false,

@@ -78,8 +78,9 @@ impl Executor {
             return true;
         }
         // What replicas still need is not the data's doing: counting it, evictions would feed the log, and the log evictions.
-        let log_len = self.log_len.load(Ordering::Relaxed);
-        while crate::alloc::used().saturating_sub(log_len) > limit {
+        // Nor is what a snapshot keeps of what evictions take away.
+        let spared = self.log_len.load(Ordering::Relaxed) + self.snapshot.memory.load(Ordering::Relaxed);
+        while crate::alloc::used().saturating_sub(spared) > limit {
             if self.gates.has(Gate::ReadOnly) || !self.evict_one() {
                 return false;
             }

@@ -18,10 +18,12 @@ pub struct MemoryFacts {
     pub backlog: u64,
     /// For the streams of replicas, the backlog included.
     pub replication: u64,
-    /// Of connections to replicas, with what the log keeps for them alone.
+    /// Of connections to replicas, with what the log keeps for them alone, and what snapshots hold.
     pub replicas: u64,
     /// Of other clients.
     pub clients: u64,
+    /// What `maxmemory` does not count.
+    pub spared: u64,
 }
 
 impl MemoryFacts {
@@ -29,6 +31,7 @@ impl MemoryFacts {
     pub fn of(facts: &Facts) -> Self {
         let used = crate::alloc::used();
         let (log, clients) = (facts.log(), facts.clients());
+        let snapshot = facts.shared.snapshot.memory.load(Relaxed);
         MemoryFacts {
             used,
             resident: process::resident(),
@@ -36,7 +39,8 @@ impl MemoryFacts {
             startup: facts.shared.startup_memory.load(Relaxed).min(used),
             backlog: if log.is_active { log.backlog } else { 0 },
             replication: log.held,
-            replicas: clients.replicas + log.held.saturating_sub(log.backlog),
+            replicas: clients.replicas + log.held.saturating_sub(log.backlog) + snapshot,
+            spared: log.held + snapshot,
             clients: clients.normal,
         }
     }
@@ -101,7 +105,7 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("rss_overhead_bytes", 0);
     report.put("mem_fragmentation_ratio", format_args!("{:.2}", memory.fragmentation()));
     report.put("mem_fragmentation_bytes", memory.resident as i64 - memory.used as i64);
-    report.put("mem_not_counted_for_evict", 0);
+    report.put("mem_not_counted_for_evict", memory.spared);
     report.put("mem_replication_backlog", memory.backlog);
     report.put("mem_total_replication_buffers", memory.replication);
     report.put("mem_clients_slaves", memory.replicas);

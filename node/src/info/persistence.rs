@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 /// Writes the section.
 pub fn write(report: &mut Report, facts: &Facts) {
-    let save = &facts.shared.save;
+    let (save, snapshot) = (&facts.shared.save, &facts.shared.snapshot);
     let in_progress = save.running.load(Relaxed) || facts.shared.snapshot_running.load(Relaxed);
     let since = save.started_s.load(Relaxed);
     let running_s =
@@ -14,8 +14,9 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.section("Persistence");
     report.put_flag("loading", facts.shared.gates().has(Gate::Loading));
     report.put_flag("async_loading", facts.log().is_syncing);
-    report.put("current_cow_peak", 0);
-    report.put("current_cow_size", 0);
+    // Nothing is copied on write: what a snapshot costs is what is encoded and waits to be sent or written.
+    report.put("current_cow_peak", if in_progress { snapshot.memory_peak.load(Relaxed) } else { 0 });
+    report.put("current_cow_size", snapshot.memory.load(Relaxed));
     report.put("current_cow_size_age", 0);
     report.put("current_fork_perc", "0.00");
     report.put("current_save_keys_processed", 0);
@@ -27,7 +28,7 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("rdb_last_bgsave_time_sec", save.last_duration_s.load(Relaxed));
     report.put("rdb_current_bgsave_time_sec", running_s);
     report.put("rdb_saves", save.saves.load(Relaxed));
-    report.put("rdb_last_cow_size", 0);
+    report.put("rdb_last_cow_size", snapshot.memory_peak.load(Relaxed));
     report.put("rdb_last_load_keys_expired", 0);
     report.put("rdb_last_load_keys_loaded", save.last_loaded.load(Relaxed));
     report.put("aof_enabled", 0);
@@ -42,4 +43,6 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("aof_last_cow_size", 0);
     report.put("module_fork_in_progress", 0);
     report.put("module_fork_last_cow_size", 0);
+    report.put("snapshot_spooled_bytes", snapshot.disk.load(Relaxed));
+    report.put("snapshots_given_up", snapshot.given_up.load(Relaxed));
 }

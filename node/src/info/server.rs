@@ -35,6 +35,10 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("io_threads_active", 0);
     let bind: String = config.bind.iter().map(|address| format!("bind={address},")).collect();
     report.put("listener0", format!("name=tcp,{bind}port={}", config.port));
+    let shutdown_at_ms = shared.shutdown_at_ms.load(std::sync::atomic::Ordering::Relaxed);
+    if shutdown_at_ms > 0 {
+        report.put("shutdown_in_milliseconds", shutdown_at_ms.saturating_sub(facts.now.0));
+    }
     report.put("server_name", "koltso");
     report.put("koltso_version", env!("CARGO_PKG_VERSION"));
     report.put("cores", shared.cores);

@@ -13,11 +13,13 @@ mod waiters;
 
 pub use waiters::Waiter;
 
+use crate::service::Order;
 use koltso_proto::id::{Offset, ReplId, UnixMs};
 use link::Upstream;
 use log::Log;
 use std::time::Instant;
 use stream::{Replica, ReplicaState};
+use tokio::sync::mpsc::UnboundedSender;
 
 /// Which histories this node's data belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -60,10 +62,14 @@ pub fn random_id() -> ReplId {
     ReplId::from_random(rand::random())
 }
 
-/// A snapshot that is being sent to replicas.
+/// A snapshot that is being sent to replicas. There can be several: the last readers of one do not keep the next from being taken.
 pub struct Transfer {
     /// Which snapshot.
     pub epoch: u64,
+    /// When it began.
+    pub since: UnixMs,
+    /// The way to the service thread's side of it.
+    pub orders: UnboundedSender<Order>,
 }
 
 /// The state of replication.
@@ -76,8 +82,8 @@ pub struct Replication {
     pub replicas: Vec<Replica>,
     /// Clients that wait for acknowledgements.
     pub waiters: Vec<Waiter>,
-    /// The snapshot under way to replicas.
-    pub transfer: Option<Transfer>,
+    /// The snapshots under way to replicas.
+    pub transfers: Vec<Transfer>,
     /// Whether shards are being borrowed for a cut.
     pub cutting: bool,
     /// Numbers snapshots.
@@ -86,6 +92,8 @@ pub struct Replication {
     pub upstream: Option<Upstream>,
     /// When the last PING went into the stream.
     pub last_ping: Instant,
+    /// When replicas that wait for a snapshot last heard from us.
+    pub last_newline: Instant,
     /// Whether replicas are to be asked for acknowledgements at the end of this turn.
     pub ask_acks: bool,
     /// Since when there has been no replica.
@@ -101,11 +109,12 @@ impl Replication {
             ids: Ids::new(),
             replicas: Vec::new(),
             waiters: Vec::new(),
-            transfer: None,
+            transfers: Vec::new(),
             cutting: false,
             epoch: 0,
             upstream: None,
             last_ping: Instant::now(),
+            last_newline: Instant::now(),
             ask_acks: false,
             alone_since: None,
             next_id: 1,

@@ -15,13 +15,15 @@ use super::{Replication, Transfer, random_id};
 use crate::connection::{Closing, Peer, Session, Token};
 use crate::core::Core;
 use crate::logging::notice;
-use crate::service::{Member, ServiceCommand, SyncJob, TransferEnd};
+use crate::service::{Member, MemberEnd, Order, ServiceCommand, SyncJob};
 use crate::shared::add;
 use crate::snapshot;
 use bytes::Bytes;
-use koltso_proto::id::{Offset, ReplId};
+use koltso_proto::id::{Offset, ReplId, UnixMs};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Most bytes in one send to a replica.
 const SEND_LEN_MAX: usize = 512 * 1024;
@@ -68,12 +70,9 @@ impl Core {
         replica.plain_sync = request == SyncRequest::Sync;
         // Whatever came behind the request is noise of a replica that waits.
         replica.parked = Parked::Waiting(fd, Box::new(session));
-        let delay = self.exec.config.repl_diskless_sync_delay;
         let Some(replication) = &mut self.replication else { return };
         replication.replicas.push(replica);
-        if delay == 0 {
-            self.begin_cut();
-        }
+        self.begin_cut();
     }
 
     fn new_replica(&mut self, session: &Session) -> Replica {
@@ -126,11 +125,17 @@ impl Core {
         self.feed(token, leftover);
     }
 
-    /// Takes a cut for the replicas that wait, unless a snapshot is under way: then they wait for its end.
+    /// Takes a cut for the replicas that wait, unless a snapshot is being taken: then they wait for its end. They also wait for others
+    /// to come, as long as `repl-diskless-sync-delay` says, or until as many as `repl-diskless-sync-max-replicas` have come.
     pub fn begin_cut(&mut self) {
+        let (now, config) = (self.exec.now, &self.exec.config);
         let Some(replication) = &mut self.replication else { return };
-        let waiting = replication.replicas.iter().any(|replica| replica.state == ReplicaState::WaitBgsave);
-        if !waiting || replication.cutting || replication.transfer.is_some() || !self.claim_snapshot() {
+        let waiting = || replication.replicas.iter().filter(|replica| replica.state == ReplicaState::WaitBgsave);
+        let Some(since) = waiting().map(|replica| replica.acked_at).min() else { return };
+        let delay_ms = config.repl_diskless_sync_delay.saturating_mul(1000);
+        let enough = config.repl_diskless_sync_max_replicas;
+        let due = now.0.saturating_sub(since.0) >= delay_ms || (enough > 0 && waiting().count() as u64 >= enough);
+        if !due || replication.cutting || self.shutdown.is_some() || !self.claim_snapshot() {
             return;
         }
         let Some(replication) = &mut self.replication else { return };
@@ -143,6 +148,10 @@ impl Core {
         self.flush_effects();
         let Some(replication) = &mut self.replication else { return };
         replication.cutting = false;
+        if replication.replicas.iter().all(|replica| replica.state != ReplicaState::WaitBgsave) {
+            // Who waited is gone.
+            return self.release_snapshot();
+        }
         let is_replica = replication.upstream.is_some();
         if !replication.log.is_active() {
             // Until now nothing was counted, so our offsets name nothing that anybody could have.
@@ -161,7 +170,7 @@ impl Core {
         replication.alone_since = None;
         let epoch = replication.epoch;
         let offset = replication.log.end();
-        let members = replication.begin_transfer(epoch, offset);
+        let (members, orders) = replication.begin_transfer(epoch, offset, self.exec.now);
         notice(&format!(
             "Starting snapshot {epoch} at offset {offset} for SYNC with target: replicas sockets ({} of them)",
             members.len()
@@ -171,27 +180,63 @@ impl Core {
             shard.logged = !is_replica;
         }
         let version = snapshot::version_for(members.iter().map(|member| &member.info));
-        let (chunks, credits) = self.begin_snapshot(version, false);
-        let job = SyncJob { epoch, replid, offset, stream_db, version, members, chunks, credits };
+        let chunks = self.begin_snapshot(version, false);
+        let job = SyncJob { epoch, replid, offset, stream_db, version, members, chunks, orders };
         self.service.send(ServiceCommand::Sync(job));
     }
 
-    /// The service thread has sent the snapshot, or given up on some of its readers.
-    pub fn on_transfer_end(&mut self, end: TransferEnd) {
-        self.release_snapshot();
-        if let Some(replication) = &mut self.replication {
-            replication.transfer = None;
-        }
-        for (id, outcome) in end.members {
-            match outcome {
-                Ok((fd, eof)) => self.replica_has_snapshot(id, fd, eof),
-                Err(why) => {
-                    notice(&format!("Connection with replica lost during the transfer: {why}"));
+    /// The service thread is done with one of the readers of a snapshot.
+    pub fn on_member_end(&mut self, id: u64, end: MemberEnd) {
+        match end {
+            Ok((fd, eof)) => self.replica_has_snapshot(id, fd, eof),
+            Err(why) => {
+                let known = self.replication.as_mut().is_some_and(|replication| replication.replica(id).is_some());
+                if known {
+                    notice(&format!("Connection with replica {id} lost during the transfer: {why}"));
                     self.forget_replica(id);
                 }
             }
         }
+    }
+
+    /// The snapshot for replicas has been taken, or given up: the next one may begin.
+    pub fn on_snapshot_taken(&mut self) {
+        self.release_snapshot();
         self.begin_cut();
+        self.advance_shutdown();
+    }
+
+    /// The last reader of a snapshot is gone.
+    pub fn on_transfer_end(&mut self, epoch: u64) {
+        if let Some(replication) = &mut self.replication {
+            replication.transfers.retain(|transfer| transfer.epoch != epoch);
+        }
+    }
+
+    /// Ends every transfer at once.
+    pub fn give_up_transfers(&mut self, why: &str) {
+        let Some(replication) = &self.replication else { return };
+        for transfer in &replication.transfers {
+            let _ = transfer.orders.send(Order::GiveUp(why.to_string()));
+        }
+    }
+
+    /// If somebody waits for the next snapshot, does not let the readers of this one keep it from being taken for long: what they
+    /// are behind goes to a temporary file.
+    fn hurry_transfers(&mut self) {
+        /// How long the pace of the readers is kept, in milliseconds.
+        const PATIENCE_MS: u64 = 2000;
+        let now = self.exec.now;
+        let Some(replication) = &self.replication else { return };
+        let waiting = replication.replicas.iter().any(|replica| replica.state == ReplicaState::WaitBgsave);
+        if self.taking.is_none() || !(waiting || self.shared.save.wanted.load(Relaxed)) {
+            return;
+        }
+        for transfer in &replication.transfers {
+            if now.0.saturating_sub(transfer.since.0) > PATIENCE_MS {
+                let _ = transfer.orders.send(Order::Hurry);
+            }
+        }
     }
 
     fn replica_has_snapshot(&mut self, id: u64, fd: OwnedFd, eof: bool) {
@@ -216,10 +261,15 @@ impl Core {
         self.arm_recv(token);
     }
 
-    /// Forgets a replica that has no connection any more.
+    /// Forgets a replica that has no connection here any more; one that is in a transfer is cut off.
     pub fn forget_replica(&mut self, id: u64) {
         let now = self.exec.now;
         if let Some(replication) = &mut self.replication {
+            if replication.replica(id).is_some_and(|replica| matches!(replica.parked, Parked::Away(_))) {
+                for transfer in &replication.transfers {
+                    let _ = transfer.orders.send(Order::Drop(id, "it is not wanted any more".to_string()));
+                }
+            }
             replication.replicas.retain(|replica| replica.id != id);
             if replication.replicas.is_empty() {
                 replication.alone_since = Some(now);
@@ -241,6 +291,7 @@ impl Core {
             notice(&format!("Synchronization with replica {}:{} succeeded", replica.shown_ip(), replica.port()));
         }
         self.look_at_waiters();
+        self.advance_shutdown();
     }
 
     /// Puts what replicas lack under way, one send each.
@@ -307,10 +358,35 @@ impl Core {
                 self.free_backlog();
             }
         }
+        self.keep_waiting_alive();
         self.drop_bad_replicas(config.repl_timeout);
         self.look_at_waiters();
         self.judge_replicas();
         self.begin_cut();
+        self.hurry_transfers();
+    }
+
+    /// Lets replicas that wait for a cut hear from us once a second: an empty line, which means nothing. Who is gone is forgotten.
+    fn keep_waiting_alive(&mut self) {
+        use rustix::net::SendFlags;
+        let Some(replication) = &mut self.replication else { return };
+        if replication.last_newline.elapsed() < Duration::from_secs(1) {
+            return;
+        }
+        replication.last_newline = Instant::now();
+        let mut gone = Vec::new();
+        for replica in &replication.replicas {
+            if let Parked::Waiting(fd, _) = &replica.parked
+                && let Err(error) = rustix::net::send(fd, b"\n", SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
+                && error != rustix::io::Errno::AGAIN
+            {
+                gone.push(replica.id);
+            }
+        }
+        for id in gone {
+            notice(&format!("Connection with replica {id} lost while it waited for a snapshot"));
+            self.forget_replica(id);
+        }
     }
 
     /// Frees the backlog: from now on nothing is counted, so the history gets a new name.
@@ -383,8 +459,9 @@ impl Core {
 
 impl Replication {
     /// Everybody who waits joins the transfer that begins at `offset`.
-    fn begin_transfer(&mut self, epoch: u64, offset: Offset) -> Vec<Member> {
-        self.transfer = Some(Transfer { epoch });
+    fn begin_transfer(&mut self, epoch: u64, offset: Offset, now: UnixMs) -> (Vec<Member>, UnboundedReceiver<Order>) {
+        let (orders, receiver) = unbounded_channel();
+        self.transfers.push(Transfer { epoch, since: now, orders });
         let mut members = Vec::new();
         for replica in self.replicas.iter_mut().filter(|replica| replica.state == ReplicaState::WaitBgsave) {
             if let Parked::Waiting(fd, session) = std::mem::take(&mut replica.parked) {
@@ -394,6 +471,6 @@ impl Replication {
                 members.push(Member { id: replica.id, fd, info: replica.info.clone(), plain_sync: replica.plain_sync });
             }
         }
-        members
+        (members, receiver)
     }
 }

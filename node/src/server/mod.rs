@@ -15,6 +15,7 @@ mod persistence;
 pub mod promise;
 mod pubsub;
 mod replication;
+pub mod shutdown;
 pub mod slowlog;
 mod time;
 mod transactions;
@@ -35,6 +36,7 @@ pub const HANDLERS: &[&[(&str, ServerHandler)]] = &[
     persistence::HANDLERS,
     pubsub::HANDLERS,
     replication::HANDLERS,
+    shutdown::HANDLERS,
     slowlog::HANDLERS,
     time::HANDLERS,
     transactions::HANDLERS,

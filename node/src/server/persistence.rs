@@ -1,9 +1,9 @@
-//! SAVE, BGSAVE, LASTSAVE, SHUTDOWN, and saving by itself as `save` says.
+//! SAVE, BGSAVE, LASTSAVE, and saving by itself as `save` says.
 
 use crate::connection::{Closing, OwnedRequest, Stall, Token};
 use crate::core::{Core, Message};
 use crate::dispatch::registry::ServerHandler;
-use crate::logging::{notice, warning};
+use crate::logging::notice;
 use crate::service::{ReplicationAux, SaveJob, ServiceCommand};
 use crate::shared::Gate;
 use crate::snapshot::VERSION_DEFAULT;
@@ -11,8 +11,7 @@ use koltso_proto::resp::Reply;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-pub const HANDLERS: &[(&str, ServerHandler)] =
-    &[("save", save), ("bgsave", bgsave), ("lastsave", lastsave), ("shutdown", shutdown)];
+pub const HANDLERS: &[(&str, ServerHandler)] = &[("save", save), ("bgsave", bgsave), ("lastsave", lastsave)];
 
 /// Told how a save went.
 type Told = Box<dyn FnOnce(&mut Core, Result<(), String>) + Send>;
@@ -62,46 +61,6 @@ fn lastsave(core: &mut Core, token: Token, _: &OwnedRequest) {
     core.reply(token, |reply| reply.int(at as i64));
 }
 
-fn shutdown(core: &mut Core, token: Token, request: &OwnedRequest) {
-    let args = request.args();
-    let (mut save, mut nosave, mut now, mut force, mut abort) = (false, false, false, false, false);
-    for i in 1..args.len() {
-        let known =
-            [("SAVE", &mut save), ("NOSAVE", &mut nosave), ("NOW", &mut now), ("FORCE", &mut force), ("ABORT", &mut abort)];
-        let Some((_, flag)) = known.into_iter().find(|(word, _)| args.is(i, word)) else {
-            return core.refuse(token, "ERR syntax error");
-        };
-        *flag = true;
-    }
-    if (save && nosave) || (abort && args.len() > 2) {
-        return core.refuse(token, "ERR syntax error");
-    }
-    if abort {
-        return core.refuse(token, "ERR No shutdown in progress.");
-    }
-    let saves = save || (!nosave && !core.exec.config.save.is_empty());
-    let from = core.exec.id;
-    core.stall(token, Stall::Lend);
-    core.on_log_core(move |core| {
-        core.shut_down(
-            saves,
-            force,
-            Box::new(move |core, outcome| {
-                if let Err(why) = outcome {
-                    core.send(
-                        from,
-                        Message::Run(Box::new(move |core| {
-                            warning(&format!("Shutdown given up: {why}"));
-                            core.refuse(token, "ERR Errors trying to SHUTDOWN. Check logs.");
-                            core.unstall(token, Stall::Lend);
-                        })),
-                    );
-                }
-            }),
-        );
-    });
-}
-
 impl Core {
     /// On the log's core: writes a snapshot to the RDB file, and tells how it went.
     pub fn save_snapshot(&mut self, told: Told) {
@@ -135,7 +94,7 @@ impl Core {
                     stream_db: replication.log.selected().unwrap_or_default(),
                 });
             let compress = core.exec.config.rdbcompression;
-            let (chunks, credits) = core.begin_snapshot(VERSION_DEFAULT, compress);
+            let chunks = core.begin_snapshot(VERSION_DEFAULT, compress);
             let started = Instant::now();
             let log_core = core.peers[0].clone();
             let done = Box::new(move |outcome: Result<u64, String>| {
@@ -150,7 +109,6 @@ impl Core {
                 aux,
                 version: VERSION_DEFAULT,
                 chunks,
-                credits,
                 done,
             }));
         }));
@@ -163,10 +121,13 @@ impl Core {
     }
 
     fn note_saved(&mut self, outcome: &Result<u64, String>, dirty_at_cut: u64, started: Instant) {
+        self.release_snapshot();
         let save = &self.shared.save;
         save.running.store(false, Ordering::Release);
-        self.release_snapshot();
-        save.last_ok.store(outcome.is_ok(), Ordering::Relaxed);
+        if outcome.is_ok() || self.shutdown.is_none() {
+            // One that was given up for a shutdown has not failed.
+            save.last_ok.store(outcome.is_ok(), Ordering::Relaxed);
+        }
         save.last_duration_s.store(started.elapsed().as_secs() as i64, Ordering::Relaxed);
         save.last_try_s.store(self.exec.now.0 / 1000, Ordering::Relaxed);
         if outcome.is_ok() {
@@ -176,6 +137,7 @@ impl Core {
         }
         self.judge_saves();
         self.begin_cut();
+        self.advance_shutdown();
     }
 
     /// Whether writes are refused because the last save failed.
@@ -189,7 +151,7 @@ impl Core {
     pub(crate) fn save_cron(&mut self) {
         /// After a failure, how long to wait before trying again, in seconds.
         const RETRY_S: u64 = 5;
-        if self.snapshot_is_running() || self.shared.stopping.load(Ordering::Relaxed) {
+        if self.snapshot_is_running() || self.shutdown.is_some() {
             return;
         }
         let save = &self.shared.save;
@@ -202,40 +164,6 @@ impl Core {
         if (due && may_try) || save.wanted.load(Ordering::Relaxed) {
             self.save_snapshot(Box::new(|_, _| {}));
         }
-    }
-
-    /// On the log's core: saves if asked to, and stops the node.
-    pub fn shut_down(&mut self, saves: bool, force: bool, told: Told) {
-        notice("User requested shutdown...");
-        // While the file is being loaded, it is still the whole truth.
-        if !saves || self.shared.gates().has(Gate::Loading) {
-            self.stop_node();
-            return told(self, Ok(()));
-        }
-        if self.snapshot_is_running() {
-            // Its end is not far; the data set is saved as it will be then.
-            let log_core = self.peers[0].clone();
-            let again = move |core: &mut Core| core.shut_down(true, force, told);
-            std::thread::spawn(move || {
-                std::thread::sleep(std::time::Duration::from_millis(20));
-                log_core.send(Message::Run(Box::new(again)));
-            });
-            return;
-        }
-        self.save_snapshot(Box::new(move |core, outcome| {
-            if outcome.is_ok() || force {
-                core.stop_node();
-            }
-            told(core, outcome);
-        }));
-    }
-
-    /// Stops every thread of the node.
-    pub fn stop_node(&mut self) {
-        self.shared.stopping.store(true, Ordering::Release);
-        notice("Koltso is now ready to exit, bye bye...");
-        self.service.send(ServiceCommand::Stop);
-        self.on_every_core(|core| core.stopped = true);
     }
 
     /// Closes a connection when its replies are sent.

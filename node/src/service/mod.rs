@@ -8,18 +8,21 @@ mod handshake;
 mod load;
 mod rdb_out;
 mod save;
+mod spool;
 mod stage;
 mod sync;
+mod window;
 
 pub use handshake::LinkJob;
 pub use load::{LoadJob, Loaded};
 pub use rdb_out::ReplicationAux;
 pub use save::SaveJob;
-pub use sync::{Member, SyncJob, TransferEnd};
+pub use sync::{Member, MemberEnd, Order, SyncJob};
 
 use crate::core::Message;
 use crate::reactor::inbox::Sender;
 use crate::shared::Shared;
+use crate::snapshot::Flow;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -76,6 +79,12 @@ impl Surroundings {
     /// Wakes a core that waits for room for its chunks.
     pub fn wake(&self, core: usize) {
         self.cores[core].send(Message::Run(Box::new(|_| {})));
+    }
+
+    /// Gives a snapshot up, and has the cores notice.
+    pub fn give_up(&self, flow: &Flow, why: &str) {
+        flow.give_up(why);
+        (0..self.cores.len()).for_each(|core| self.wake(core));
     }
 }
 

@@ -1,17 +1,19 @@
 //! Writing a snapshot to a file: a temporary one first, which takes the old one's place only when it is whole and on disk.
 
 use super::Surroundings;
-use super::rdb_out::{RdbOut, ReplicationAux};
+use super::rdb_out::{Piece, RdbOut, ReplicationAux};
 use crate::logging::{notice, warning};
-use crate::snapshot::{Chunks, Credits};
+use crate::snapshot::Chunks;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
+use tokio::task::JoinHandle;
 use tokio_uring::fs::File;
 
 /// Bytes gathered before they are written.
 const WRITE_LEN: usize = 1 << 20;
-/// Bytes after which the file is given to the disk, so that the end has not everything left to do.
+/// Bytes after which the file is given to the disk, so that the end has not everything left to do. Writing goes on meanwhile.
 const SYNC_EVERY: u64 = 32 << 20;
 
 /// A snapshot to be written.
@@ -24,8 +26,6 @@ pub struct SaveJob {
     pub version: u32,
     /// Its chunks.
     pub chunks: Chunks,
-    /// What of them is under way.
-    pub credits: Credits,
     /// Told how it went, in bytes or why not.
     pub done: Box<dyn FnOnce(Result<u64, String>) + Send>,
 }
@@ -33,7 +33,7 @@ pub struct SaveJob {
 /// Writes a snapshot.
 pub async fn run(job: SaveJob, surroundings: Surroundings) {
     let started = Instant::now();
-    let mut rdb = RdbOut::new(job.version, job.aux, job.chunks, job.credits);
+    let mut rdb = RdbOut::new(job.version, job.aux, job.chunks);
     let temporary = job.path.with_file_name(format!("temp-{}-{}.rdb", std::process::id(), rand::random::<u32>()));
     let outcome = match write(&temporary, &mut rdb, &surroundings).await {
         Ok(len) => put_in_place(&temporary, &job.path).await.map(|()| len),
@@ -46,7 +46,7 @@ pub async fn run(job: SaveJob, surroundings: Surroundings) {
         }
         Err(error) => {
             let _ = std::fs::remove_file(&temporary);
-            rdb.drain(&surroundings).await;
+            surroundings.give_up(rdb.flow(), "its file could not be written");
             warning(&format!("Error saving DB on disk at {}: {error}", job.path.display()));
             (job.done)(Err(error.to_string()));
         }
@@ -55,12 +55,17 @@ pub async fn run(job: SaveJob, surroundings: Surroundings) {
 
 async fn write(path: &Path, rdb: &mut RdbOut, surroundings: &Surroundings) -> io::Result<u64> {
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
-    let file = File::from_std(file);
+    let file = Rc::new(File::from_std(file));
     let mut at = 0u64;
-    let mut synced = 0u64;
+    let mut disk = Disk { file: Rc::clone(&file), synced: 0, syncing: None };
     let mut gathered = Vec::with_capacity(WRITE_LEN);
-    while let Some(piece) = rdb.next(surroundings).await {
-        gathered.extend_from_slice(&piece);
+    while let Some(Piece { bytes, source }) = rdb.next().await.map_err(io::Error::other)? {
+        gathered.extend_from_slice(&bytes);
+        if let Some(source) = source
+            && rdb.flow().consumed(source.shard, source.len)
+        {
+            surroundings.wake(source.shard);
+        }
         if gathered.len() >= WRITE_LEN {
             let len = gathered.len() as u64;
             let (result, buf) = file.write_all_at(gathered, at).await;
@@ -69,16 +74,41 @@ async fn write(path: &Path, rdb: &mut RdbOut, surroundings: &Surroundings) -> io
             gathered = buf;
             gathered.clear();
         }
-        if at - synced >= SYNC_EVERY {
-            synced = at;
-            file.sync_data().await?;
-        }
+        disk.sync_if_due(at).await?;
     }
     let (result, _) = file.write_all_at(gathered, at).await;
     result?;
+    disk.settle().await?;
     file.sync_all().await?;
-    file.close().await?;
     Ok(std::fs::metadata(path)?.len())
+}
+
+/// Gives a file to the disk beside writing it.
+struct Disk {
+    file: Rc<File>,
+    /// The length that was given last, or is being.
+    synced: u64,
+    syncing: Option<JoinHandle<io::Result<()>>>,
+}
+
+impl Disk {
+    async fn sync_if_due(&mut self, len: u64) -> io::Result<()> {
+        if len - self.synced >= SYNC_EVERY && self.syncing.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.settle().await?;
+            self.synced = len;
+            let file = Rc::clone(&self.file);
+            self.syncing = Some(tokio_uring::spawn(async move { file.sync_data().await }));
+        }
+        Ok(())
+    }
+
+    /// Waits for what is under way.
+    async fn settle(&mut self) -> io::Result<()> {
+        match self.syncing.take() {
+            Some(syncing) => syncing.await.map_err(io::Error::other)?,
+            None => Ok(()),
+        }
+    }
 }
 
 async fn put_in_place(temporary: &Path, path: &Path) -> io::Result<()> {

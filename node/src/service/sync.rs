@@ -1,22 +1,25 @@
 //! Sending a snapshot to replicas: one RDB stream, any number of sockets.
 //!
 //! Who announced `capa eof` gets the stream as it is made, framed by a 40-byte mark. Who sent a plain `SYNC` needs the length
-//! first: for those the stream goes to an unlinked temporary file at the same time, and from there to them.
+//! first, and gets everything when it is known. Each is served by a task of its own, from a [window](super::window) over the
+//! stream, and ends by itself: none waits for another.
 
 use super::Surroundings;
 use super::rdb_out::{RdbOut, ReplicationAux};
-use crate::logging::{notice, warning};
+use super::window::Window;
+use crate::logging::notice;
 use crate::replication::stream::ReplicaInfo;
-use crate::snapshot::{Chunks, Credits};
+use crate::snapshot::Chunks;
 use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset, ReplId};
-use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_uring::net::TcpStream;
 
-/// Read from the spool file at a time, in bytes.
-const SPOOL_READ_LEN: usize = 1 << 20;
+/// How often a replica that waits for the length hears from us.
+const KEEPALIVE_PERIOD: Duration = Duration::from_secs(1);
 
 /// A replica that takes part in a transfer.
 pub struct Member {
@@ -46,173 +49,188 @@ pub struct SyncJob {
     pub members: Vec<Member>,
     /// Its chunks.
     pub chunks: Chunks,
-    /// What of them is under way.
-    pub credits: Credits,
+    /// What the log's core wants of the transfer while it is under way.
+    pub orders: UnboundedReceiver<Order>,
 }
 
-/// How a transfer ended.
-pub struct TransferEnd {
-    /// For each replica, by its number.
-    pub members: Vec<(u64, MemberEnd)>,
+/// What the log's core wants of a transfer.
+#[derive(Debug)]
+pub enum Order {
+    /// One replica is to be cut off.
+    Drop(u64, String),
+    /// Somebody waits for the next snapshot: this one is to be taken without waiting for its readers.
+    Hurry,
+    /// The transfer is to end at once.
+    GiveUp(String),
 }
 
 /// How a transfer ended for one replica: its socket, and whether the snapshot was framed by a mark; or why it failed.
 pub type MemberEnd = Result<(OwnedFd, bool), String>;
 
-struct Target {
-    id: u64,
-    /// Kept aside; the stream below works on a duplicate.
-    fd: OwnedFd,
-    stream: TcpStream,
-    eof: bool,
-    /// Whether it asked with `PSYNC`, which is answered with a line of its own.
-    psync: bool,
-    failed: Option<String>,
-}
-
-/// Sends a snapshot and reports to the log's core.
+/// Sends a snapshot, and reports to the log's core: each replica's end, that the snapshot has been taken, and that all is over.
 pub async fn run(job: SyncJob, surroundings: Surroundings) {
-    let started = Instant::now();
-    let timeout = Duration::from_secs(surroundings.shared.config().repl_timeout.max(1));
+    let epoch = job.epoch;
     let aux = ReplicationAux { replid: job.replid, offset: job.offset, stream_db: job.stream_db.unwrap_or_default() };
-    let mut rdb = RdbOut::new(job.version, Some(aux), job.chunks, job.credits);
-    let mut ends = Vec::new();
-    let mut targets = Vec::new();
+    let window = Rc::new(Window::new(&job.chunks.flow, &surroundings));
+    let rdb = RdbOut::new(job.version, Some(aux), job.chunks);
+    let full = Bytes::from(format!("+FULLRESYNC {} {}\r\n", job.replid, job.offset));
     for member in job.members {
-        let id = member.id;
-        match target(member) {
-            Ok(target) => targets.push(target),
-            Err(error) => ends.push((id, Err(error.to_string()))),
-        }
+        window.join(member.id, !member.wants_eof());
+        let feed = Feed { window: Rc::clone(&window), surroundings: surroundings.clone(), full: full.clone() };
+        tokio_uring::spawn(feed.serve(member));
     }
-    let mark = mark();
-    greet(&mut targets, job.replid, job.offset, &mark, timeout).await;
-    let mut spool = Spool::new(targets.iter().any(|target| !target.eof)).await;
-    let mut sent = 0u64;
-    while let Some(piece) = rdb.next(&surroundings).await {
-        sent += piece.len() as u64;
-        let piece = Bytes::from(piece);
-        spool.write(&piece).await;
-        send_to_all(&mut targets, |target| target.eof, &piece, timeout).await;
-        if targets.iter().all(|target| target.failed.is_some()) {
-            rdb.drain(&surroundings).await;
-            break;
-        }
-    }
-    send_to_all(&mut targets, |target| target.eof, &Bytes::copy_from_slice(&mark), timeout).await;
-    spool.send(&mut targets, timeout).await;
-    notice(&format!("Snapshot {} sent: {sent} bytes in {:.3} seconds", job.epoch, started.elapsed().as_secs_f64()));
-    ends.extend(targets.into_iter().map(|target| {
-        let outcome = match target.failed {
-            None => Ok((target.fd, target.eof)),
-            Some(why) => Err(why),
-        };
-        (target.id, outcome)
-    }));
-    surroundings.on_log_core(move |core| core.on_transfer_end(TransferEnd { members: ends }));
+    bring(epoch, rdb, job.orders, &window, &surroundings).await;
+    surroundings.on_log_core(move |core| core.on_transfer_end(epoch));
 }
 
-fn target(member: Member) -> io::Result<Target> {
-    let stream = TcpStream::from_std(std::net::TcpStream::from(member.fd.try_clone()?));
-    let eof = member.info.eof && !member.plain_sync;
-    Ok(Target { id: member.id, fd: member.fd, stream, eof, psync: !member.plain_sync, failed: None })
+/// Brings the stream, for as long as anybody reads it.
+async fn bring(
+    epoch: u64,
+    mut rdb: RdbOut,
+    mut orders: UnboundedReceiver<Order>,
+    window: &Window,
+    surroundings: &Surroundings,
+) {
+    let started = Instant::now();
+    let mut sent = 0u64;
+    let (mut taking, mut commanded) = (true, true);
+    while !window.is_deserted() {
+        tokio::select! {
+            piece = rdb.next(), if taking => match piece {
+                Ok(Some(piece)) => {
+                    sent += piece.bytes.len() as u64;
+                    window.push(piece).await;
+                }
+                Ok(None) => {
+                    taking = false;
+                    window.complete();
+                    let seconds = started.elapsed().as_secs_f64();
+                    notice(&format!("Snapshot {epoch} taken: {sent} bytes in {seconds:.3} seconds"));
+                    surroundings.on_log_core(move |core| core.on_snapshot_taken());
+                }
+                Err(why) => {
+                    notice(&format!("Snapshot {epoch} given up: {why}"));
+                    window.expel_all(&why);
+                    break;
+                }
+            },
+            order = orders.recv(), if commanded => match order {
+                Some(Order::Drop(id, why)) => window.expel(id, &why),
+                Some(Order::Hurry) => window.hurry(),
+                Some(Order::GiveUp(why)) => window.expel_all(&why),
+                None => {
+                    commanded = false;
+                    window.expel_all("the node stops");
+                }
+            },
+            () = window.reader_left() => {}
+        }
+    }
+    if taking {
+        surroundings.give_up(rdb.flow(), "no replica is left that wants it");
+        surroundings.on_log_core(move |core| core.on_snapshot_taken());
+    }
+    while !window.is_deserted() {
+        window.reader_left().await;
+    }
+}
+
+impl Member {
+    fn wants_eof(&self) -> bool {
+        self.info.eof && !self.plain_sync
+    }
 }
 
 /// 40 random characters that the data will not hold by chance.
-fn mark() -> [u8; 40] {
-    let mut mark = [0; 40];
-    mark.copy_from_slice(crate::replication::random_id().as_str().as_bytes());
-    mark
+fn mark() -> Bytes {
+    Bytes::copy_from_slice(crate::replication::random_id().as_str().as_bytes())
 }
 
-async fn greet(targets: &mut [Target], replid: ReplId, offset: Offset, mark: &[u8; 40], timeout: Duration) {
-    let mark = String::from_utf8_lossy(mark);
-    let full = Bytes::from(format!("+FULLRESYNC {replid} {offset}\r\n"));
-    // A plain SYNC has no header line of its own; a replica without `capa eof` may still have sent PSYNC, which has.
-    send_to_all(targets, |target| target.psync, &full, timeout).await;
-    send_to_all(targets, |target| target.eof, &Bytes::from(format!("$EOF:{mark}\r\n")), timeout).await;
+/// Serves one replica.
+struct Feed {
+    window: Rc<Window>,
+    surroundings: Surroundings,
+    /// What a `PSYNC` is answered. A plain `SYNC` has no such line; a replica without `capa eof` may still have sent `PSYNC`.
+    full: Bytes,
 }
 
-async fn send_to_all(targets: &mut [Target], which: impl Fn(&Target) -> bool, piece: &Bytes, timeout: Duration) {
-    for target in targets.iter_mut().filter(|target| target.failed.is_none() && which(target)) {
-        target.send(piece.clone(), timeout).await;
-    }
-}
-
-impl Target {
-    async fn send(&mut self, piece: Bytes, timeout: Duration) {
-        match tokio::time::timeout(timeout, self.stream.write_all(piece)).await {
-            Ok((Ok(()), _)) => {}
-            Ok((Err(error), _)) => self.failed = Some(error.to_string()),
-            Err(_) => self.failed = Some("it has not read anything for longer than repl-timeout".to_string()),
-        }
-    }
-}
-
-/// The stream in a temporary file, for those who need to know its length first.
-struct Spool {
-    file: Option<tokio_uring::fs::File>,
-    len: u64,
-    failed: Option<String>,
-}
-
-impl Spool {
-    async fn new(wanted: bool) -> Self {
-        let mut spool = Spool { file: None, len: 0, failed: None };
-        if wanted {
-            match tempfile() {
-                Ok(file) => spool.file = Some(tokio_uring::fs::File::from_std(file)),
-                Err(error) => spool.fail(&error),
+impl Feed {
+    async fn serve(self, member: Member) {
+        let id = member.id;
+        let outcome = tokio::select! {
+            outcome = self.send_all(&member) => outcome,
+            why = self.window.expelled(id) => Err(why),
+        };
+        let end: MemberEnd = match outcome {
+            Ok(()) => {
+                let eof = member.wants_eof();
+                Ok((member.fd, eof))
             }
+            Err(why) => {
+                // A write that is under way would keep the connection open for as long as the replica does.
+                let _ = rustix::net::shutdown(&member.fd, rustix::net::Shutdown::Both);
+                Err(why)
+            }
+        };
+        self.surroundings.on_log_core(move |core| core.on_member_end(id, end));
+        self.window.leave(id);
+    }
+
+    async fn send_all(&self, member: &Member) -> Result<(), String> {
+        let copy = member.fd.try_clone().map_err(|error| error.to_string())?;
+        let stream = TcpStream::from_std(std::net::TcpStream::from(copy));
+        if !member.plain_sync {
+            self.write(&stream, self.full.clone()).await?;
         }
-        spool
+        if !member.wants_eof() {
+            let len = self.wait_for_len(&stream).await?;
+            self.write(&stream, Bytes::from(format!("${len}\r\n"))).await?;
+            return self.send_window(&stream, member.id).await;
+        }
+        let mark = mark();
+        self.write(&stream, Bytes::from([b"$EOF:", &mark[..], b"\r\n"].concat())).await?;
+        self.send_window(&stream, member.id).await?;
+        self.write(&stream, mark).await
     }
 
-    fn fail(&mut self, error: &io::Error) {
-        warning(&format!("Cannot keep a snapshot for a plain SYNC: {error}"));
-        self.failed = Some(error.to_string());
-        self.file = None;
-    }
-
-    async fn write(&mut self, piece: &Bytes) {
-        if let Some(file) = &self.file {
-            let (result, _) = file.write_all_at(piece.clone(), self.len).await;
-            self.len += piece.len() as u64;
-            if let Err(error) = result {
-                self.fail(&error);
+    /// Waits until everything is there. The replica hears from us meanwhile: an empty line means nothing.
+    async fn wait_for_len(&self, stream: &TcpStream) -> Result<u64, String> {
+        loop {
+            match tokio::time::timeout(KEEPALIVE_PERIOD, self.window.len()).await {
+                Ok(len) => return Ok(len),
+                Err(_) => self.write(stream, Bytes::from_static(b"\n")).await?,
             }
         }
     }
 
-    async fn send(&mut self, targets: &mut [Target], timeout: Duration) {
-        for target in targets.iter_mut().filter(|target| !target.eof && target.failed.is_none()) {
-            let Some(file) = &self.file else {
-                target.failed = Some(self.failed.clone().unwrap_or_default());
-                continue;
-            };
-            target.send(Bytes::from(format!("${}\r\n", self.len)), timeout).await;
-            let mut at = 0;
-            while at < self.len && target.failed.is_none() {
-                let want = SPOOL_READ_LEN.min((self.len - at) as usize);
-                let (result, mut buf) = file.read_at(Vec::with_capacity(want), at).await;
-                match result {
-                    Ok(n) if n > 0 => {
-                        buf.truncate(n);
-                        at += n as u64;
-                        target.send(Bytes::from(buf), timeout).await;
-                    }
-                    Ok(_) => target.failed = Some("the temporary file is shorter than what was written to it".to_string()),
-                    Err(error) => target.failed = Some(error.to_string()),
-                }
+    async fn send_window(&self, stream: &TcpStream, id: u64) -> Result<(), String> {
+        while let Some(mut bytes) = self.window.read(id).await? {
+            while !bytes.is_empty() {
+                let sent = self.write_some(stream, bytes.clone()).await?;
+                self.window.advance(id, sent);
+                bytes = bytes.split_off(sent);
             }
         }
+        Ok(())
     }
-}
 
-/// A file that has no name, in the working directory: its space is given back with its last descriptor.
-fn tempfile() -> io::Result<std::fs::File> {
-    let name = format!("temp-sync-{}-{}.rdb", std::process::id(), rand::random::<u32>());
-    let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(&name)?;
-    std::fs::remove_file(&name)?;
-    Ok(file)
+    async fn write(&self, stream: &TcpStream, mut bytes: Bytes) -> Result<(), String> {
+        while !bytes.is_empty() {
+            let sent = self.write_some(stream, bytes.clone()).await?;
+            bytes = bytes.split_off(sent);
+        }
+        Ok(())
+    }
+
+    /// Writes at least one byte.
+    async fn write_some(&self, stream: &TcpStream, bytes: Bytes) -> Result<usize, String> {
+        let len = bytes.len();
+        let patience = Duration::from_secs(self.surroundings.shared.config().repl_timeout.max(1));
+        match tokio::time::timeout(patience, stream.write(bytes).submit()).await {
+            Ok((Ok(0), _)) => Err("the connection takes nothing any more".to_string()),
+            Ok((Ok(sent), _)) => Ok(sent.min(len)),
+            Ok((Err(error), _)) => Err(error.to_string()),
+            Err(_) => Err("it has not read anything for longer than repl-timeout".to_string()),
+        }
+    }
 }

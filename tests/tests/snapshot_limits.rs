@@ -1,0 +1,237 @@
+//! What a snapshot may cost while its readers are slow, stuck or gone: memory is bounded, writers and other readers go on, and
+//! whoever waits for the next snapshot is not kept waiting.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use koltso_tests::disk::SmallDisk;
+use koltso_tests::oracle::{assert_same, wait_link_up};
+use koltso_tests::raw::{Psync, RawReplica};
+use koltso_tests::wait::must;
+use koltso_tests::{Client, Kind, Server, dataset, eventually, eventually_for};
+
+/// Keys and the length of their values: far more than sockets hold, and than a snapshot may keep in memory.
+const KEYS: usize = 120_000;
+const VALUE_LEN: usize = 500;
+/// What a snapshot may keep in memory, with room for what is on its way between threads.
+const MEMORY_MAX: i64 = 32 << 20;
+/// Less than repl-timeout, after which a reader that is stuck would go anyway.
+const SOON: Duration = Duration::from_secs(30);
+
+fn with_cores(body: impl Fn(Kind)) {
+    koltso_tests::with_cores(|kind| {
+        if kind.is_koltso() {
+            body(kind)
+        }
+    });
+}
+
+/// A primary that holds the data, and cuts off nobody.
+fn primary(kind: Kind) -> Server {
+    let server = Server::with(kind).set("client-output-buffer-limit", "replica 0 0 0").start();
+    dataset::bulk(&mut server.client(), KEYS, VALUE_LEN);
+    server
+}
+
+/// A replica that has begun to receive a full copy, and reads nothing of it.
+fn stuck(server: &Server, eof: bool) -> RawReplica {
+    let mut replica = RawReplica::connect(server, eof);
+    assert!(matches!(replica.psync(None), Psync::Full(..)));
+    replica
+}
+
+/// Writes every key anew.
+fn overwrite(client: &mut Client) {
+    for from in (0..KEYS).step_by(5000) {
+        let one = |i| vec!["SET".to_string(), format!("bulk:{i}"), format!("new:{i:0$}", VALUE_LEN - 4)];
+        let commands: Vec<Vec<String>> = (from..from + 5000).map(one).collect();
+        client.pipeline(&commands).iter().for_each(|reply| reply.ok());
+    }
+}
+
+fn digest(client: &mut Client) -> String {
+    client.must(&["DEBUG", "DIGEST"]).text()
+}
+
+/// The digest that a real server computes of a file.
+fn digest_of_file(rdb: &[u8]) -> String {
+    let mut server = Server::start(Kind::Redis);
+    server.kill();
+    fs::write(server.dir().join("dump.rdb"), rdb).unwrap();
+    server.restart();
+    digest(&mut server.client())
+}
+
+/// Waits until no snapshot is under way, and nothing is left of one.
+#[track_caller]
+fn wait_all_free(server: &Server) {
+    let mut client = server.client();
+    eventually_for(SOON, "no snapshot is left", || {
+        let info = client.info("persistence");
+        let fields = ["rdb_bgsave_in_progress", "current_cow_size", "snapshot_spooled_bytes"];
+        must(fields.iter().all(|field| info.int(field) == 0), || format!("{info:?}"))
+    });
+}
+
+#[test]
+fn a_stuck_replica_costs_disk_and_not_memory_and_gets_the_data_of_its_cut() {
+    with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        let at_cut = digest(&mut client);
+        let mut replica = stuck(&server, true);
+        overwrite(&mut client);
+        let info = client.info("persistence");
+        assert!(info.int("snapshot_spooled_bytes") > 20 << 20, "{info:?}");
+        assert!(info.int("current_cow_peak") < MEMORY_MAX, "{info:?}");
+        assert_eq!(info.int("rdb_bgsave_in_progress"), 1, "the walk waits for its reader");
+        assert_ne!(digest(&mut client), at_cut);
+        let transfer = replica.transfer().unwrap();
+        assert!(digest_of_file(&transfer.rdb) == at_cut, "the copy is not the data of the cut");
+        wait_all_free(&server);
+        assert_eq!(client.info("persistence").int("snapshots_given_up"), 0);
+    });
+}
+
+#[test]
+fn a_replica_that_wants_the_length_first_gets_it_while_everything_is_overwritten() {
+    with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        let at_cut = digest(&mut client);
+        let mut replica = stuck(&server, false);
+        overwrite(&mut client);
+        let transfer = replica.transfer().unwrap();
+        assert!(!transfer.eof);
+        assert!(digest_of_file(&transfer.rdb) == at_cut, "the copy is not the data of the cut");
+        assert!(client.info("persistence").int("rdb_last_cow_size") < MEMORY_MAX);
+        wait_all_free(&server);
+    });
+}
+
+#[test]
+fn a_stuck_member_delays_no_other_and_gets_everything_in_the_end() {
+    with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        let at_cut = digest(&mut client);
+        // All of them join one cut.
+        client.must(&["CONFIG", "SET", "repl-diskless-sync-delay", "2"]).ok();
+        let mut asks = RawReplica::connect(&server, true);
+        asks.client.send_raw(&koltso_tests::client::encode(&["PSYNC", "?", "-1"])).unwrap();
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        let started = Instant::now();
+        wait_link_up(&replica);
+        assert!(started.elapsed() < SOON, "the other one has waited: {:?}", started.elapsed());
+        let cuts = server.log().matches("for SYNC with target").count();
+        assert_eq!(cuts, 1, "they did not share a cut\n{}", server.log_tail());
+        overwrite(&mut client);
+        assert_same(&server, &replica);
+        let info = client.info("persistence");
+        assert!(info.int("snapshot_spooled_bytes") > 20 << 20, "{info:?}");
+        assert_eq!(info.int("rdb_bgsave_in_progress"), 0, "the snapshot has been taken");
+        let answer = loop {
+            let line = asks.client.line().unwrap();
+            if !line.is_empty() {
+                break String::from_utf8(line).unwrap();
+            }
+        };
+        assert!(answer.starts_with("+FULLRESYNC"), "{answer}");
+        let transfer = asks.transfer().unwrap();
+        assert!(digest_of_file(&transfer.rdb) == at_cut, "the copy is not the data of the cut");
+        wait_all_free(&server);
+    });
+}
+
+#[test]
+fn whoever_waits_for_the_next_snapshot_is_not_kept_by_a_stuck_reader_of_this_one() {
+    with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        let stuck = stuck(&server, true);
+        // As Redis, which has one child at a time.
+        assert_eq!(client.cmd(&["SAVE"]).error(), "ERR Background save already in progress");
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        let started = Instant::now();
+        wait_link_up(&replica);
+        assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+        let states: Vec<String> =
+            client.info("replication").replicas().iter().map(|replica| replica["state"].clone()).collect();
+        assert!(states.contains(&"send_bulk".to_string()), "the stuck one is still served: {states:?}");
+        client.must(&["BGSAVE"]);
+        eventually_for(SOON, "the save is made", || {
+            let info = client.info("persistence");
+            must(info.int("rdb_saves") > 0, || format!("{info:?}"))
+        });
+        drop(stuck);
+        assert_same(&server, &replica);
+        wait_all_free(&server);
+    });
+}
+
+#[test]
+fn a_snapshot_ends_when_nobody_is_left_to_read_it() {
+    with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        for eof in [true, false] {
+            let replica = stuck(&server, eof);
+            overwrite(&mut client);
+            drop(replica);
+            wait_all_free(&server);
+        }
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        wait_link_up(&replica);
+        assert_same(&server, &replica);
+    });
+}
+
+#[test]
+fn the_output_buffer_limit_cuts_off_a_stuck_reader() {
+    with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        client.must(&["CONFIG", "SET", "client-output-buffer-limit", "replica 8mb 8mb 0"]).ok();
+        let mut replica = stuck(&server, true);
+        overwrite(&mut client);
+        eventually("the stuck reader is forgotten", || {
+            let info = client.info("replication");
+            must(info.int("connected_slaves") == 0, || format!("{info:?}"))
+        });
+        server.wait_log("client-output-buffer-limit");
+        wait_all_free(&server);
+        replica.client.until_closed().unwrap();
+        // What the limit has freed is free.
+        let info = client.info("memory");
+        assert!(info.int("mem_total_replication_buffers") < 16 << 20, "{info:?}");
+    });
+}
+
+#[test]
+fn a_full_disk_cuts_off_slow_readers_only() {
+    with_cores(|kind| {
+        let Some(disk) = SmallDisk::mount(16 << 10) else { return };
+        let path = disk.0.to_str().unwrap().to_string();
+        let limits = "replica 0 0 0";
+        let server = Server::with(kind).set("client-output-buffer-limit", limits).args(&["--dir", &path]).start();
+        let mut client = server.client();
+        dataset::bulk(&mut client, KEYS, VALUE_LEN);
+        // A reader alone: the snapshot ends with it.
+        let mut replica = stuck(&server, true);
+        overwrite(&mut client);
+        server.wait_log("No space left on device");
+        replica.client.until_closed().unwrap();
+        wait_all_free(&server);
+        assert_eq!(client.info("persistence").int("snapshots_given_up"), 1);
+        // One beside another that reads: that one gets everything.
+        client.must(&["CONFIG", "SET", "repl-diskless-sync-delay", "2"]).ok();
+        let mut asks = RawReplica::connect(&server, true);
+        asks.client.send_raw(&koltso_tests::client::encode(&["PSYNC", "?", "-1"])).unwrap();
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        wait_link_up(&replica);
+        assert_same(&server, &replica);
+        asks.client.until_closed().unwrap();
+        assert_eq!(client.info("replication").int("connected_slaves"), 1);
+        assert_eq!(client.info("persistence").int("snapshots_given_up"), 1);
+    });
+}
