@@ -38,6 +38,8 @@ fn surface() -> Command {
         .after_help(
             "Koltso's own directives:\n  \
              --cores N                core threads; one per processor by default\n  \
+             --coalesce-us N          microseconds a core waits for several busy clients at once (50)
+  \
              --spin-us N              microseconds a core looks for work before it sleeps\n  \
              --napi-busy-poll-us N    microseconds a core polls its network device\n  \
              --sqpoll yes|no          let the kernel poll the submission queues\n  \

@@ -355,6 +355,9 @@ directives! {
     unixsocketperm: u32 = 0, octal(0o777), "unixsocketperm", [FIXED];
     use_exit_on_panic: bool = false, bool(), "use-exit-on-panic", [HIDDEN INERT];
 
+    /// How many microseconds a core that serves many clients waits for several of them to send something, before it wakes for
+    /// less; 0 for not at all.
+    coalesce_us: u64 = 50, int(0, 10_000), "coalesce-us", [];
     /// How many core threads there are; 0 for one per processor that the process may use.
     cores: u64 = 0, int(0, 1024), "cores", [FIXED];
     /// Microseconds that a core polls its network device before it sleeps; 0 for not at all.

@@ -39,6 +39,7 @@ impl Drop for Scratch {
 
 /// Defaults that are meant to differ from those of redis-server 7.0.15, and directives that it does not have.
 const OWN: &[&str] = &[
+    "coalesce-us",
     "cores",
     "key-load-delay",
     "locale-collate",

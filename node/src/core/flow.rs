@@ -124,7 +124,10 @@ impl Core {
     fn on_bytes(&mut self, token: Token, filled: Filled) {
         let Some(conn) = self.conns.get_mut(token.index as usize) else { return self.buffers.give_back(filled) };
         let bytes = self.buffers.bytes(&filled);
-        conn.session.last_active = self.exec.now;
+        if conn.session.last_active != self.exec.now {
+            conn.session.last_active = self.exec.now;
+            self.coalesce.note_active();
+        }
         if let Peer::Primary(_) = conn.peer {
             add(&self.shared.counters.total_net_repl_input_bytes, bytes.len() as u64);
             conn.pending.extend_from_slice(bytes);

@@ -21,6 +21,7 @@ use crate::dispatch::lend::Lending;
 use crate::effects::Batch;
 use crate::pubsub::Directory;
 use crate::reactor::buffers::BufferRing;
+use crate::reactor::coalesce::Coalesce;
 use crate::reactor::inbox::{Inbox, Sender};
 use crate::reactor::ring::{Completion, Op, Ring, Tag};
 use crate::replication::Replication;
@@ -48,6 +49,7 @@ pub struct Core {
     /// Connections with requests that are left for the next turn.
     pub(crate) unfinished: Vec<Token>,
     pub(crate) listeners: Listeners,
+    pub(crate) coalesce: Coalesce,
     inbox: Inbox<Message>,
     /// Every core's inbox, this one's included.
     pub peers: Vec<Sender<Message>>,
@@ -121,6 +123,7 @@ impl Core {
             starved: Vec::new(),
             unfinished: Vec::new(),
             listeners: parts.listeners,
+            coalesce: Coalesce::default(),
             inbox: parts.inbox,
             peers: parts.peers,
             exec: parts.exec,
@@ -168,6 +171,7 @@ impl Core {
     /// One turn up to entering the kernel; true if there is more to do at once.
     fn turn(&mut self) -> bool {
         self.exec.now = now_ms();
+        self.coalesce.begin_turn(self.exec.now);
         while let Some(completion) = self.ring.next_completion() {
             self.on_completion(completion);
         }
@@ -203,8 +207,19 @@ impl Core {
             return;
         }
         let timeout = self.next_cron.saturating_duration_since(Instant::now());
-        self.ring.wait(timeout.max(Duration::from_micros(100)));
+        let (want, insist_us) = self.patience();
+        self.ring.wait(want, insist_us, timeout.max(Duration::from_micros(100)));
         self.inbox.awake();
+    }
+
+    /// How many completions to sleep for, and how many microseconds to insist on them.
+    fn patience(&self) -> (u32, u32) {
+        let insist_us = self.exec.config.coalesce_us as u32;
+        // What another core is to send has clients waiting for it.
+        if insist_us == 0 || self.exec.outbox.is_under_way() || !self.lending.is_idle() {
+            return (1, 0);
+        }
+        (self.coalesce.want(), insist_us)
     }
 
     /// Polls for completions and messages without a system call; true if some came.

@@ -1,5 +1,6 @@
 //! What runs commands on one core: the shards that are here, and everything an execution is handed.
 
+use super::ahead::Ahead;
 use super::gates::{OOM, Verdict};
 use super::hop::Outbox;
 use super::registry::{Command, Registry, Run, registry, unknown_command, unknown_subcommand, wrong_arity};
@@ -96,6 +97,13 @@ pub enum Stop {
     Protocol(ProtocolError),
 }
 
+impl Stop {
+    /// Whether the request at which it stopped was taken; otherwise it stays where it is, and is read again later.
+    fn has_consumed(&self) -> bool {
+        !matches!(self, Stop::ShardAway | Stop::AheadOfPeers | Stop::OutputFull)
+    }
+}
+
 /// The executor of one core.
 pub struct Executor {
     /// This core's number, which is its shard's.
@@ -128,6 +136,7 @@ pub struct Executor {
     pub limits_output: bool,
     /// What is counted of commands and errors.
     pub tally: Tally,
+    ahead: Ahead,
     /// Commands that took long, for the core to log: duration in microseconds, the command, who sent it.
     pub slow: Vec<(u64, OwnedRequest, Token)>,
 }
@@ -153,6 +162,7 @@ impl Executor {
             output_len_pause: OUTPUT_LEN_PAUSE,
             limits_output: false,
             tally: Tally::default(),
+            ahead: Ahead::default(),
             slow: Vec::new(),
         }
     }
@@ -165,30 +175,55 @@ impl Executor {
         } else {
             Limits::UNAUTHENTICATED
         };
-        // The parser steps aside while commands use the rest of the connection.
-        let mut parser = std::mem::take(&mut conn.parser);
-        let mut at = 0;
         let output_len_pause =
             if conn.session.authenticated { self.output_len_pause } else { OUTPUT_LEN_PAUSE_UNAUTHENTICATED };
-        let stop = loop {
-            // Before a request, so that replies count that were not written by this loop.
-            if conn.replies_len() >= output_len_pause && at < input.len() {
+        // The two readers step aside while commands use the rest of the connection and of the executor.
+        let mut parser = std::mem::take(&mut conn.parser);
+        let mut ahead = std::mem::take(&mut self.ahead);
+        let mut at = 0;
+        let stop = 'run: loop {
+            if parser.is_fresh() {
+                ahead.read(&input[at..], &limits, self.registry);
+                self.fetch_ahead(conn.session.db, &ahead, &input[at..]);
+            }
+            for nth in 0..ahead.count() {
+                let request = ahead.get(nth);
+                // Before a request, so that replies count that were not written by this loop.
+                let stop = match conn.replies_len() >= output_len_pause {
+                    true => Some(Stop::OutputFull),
+                    false => self.one(conn, token, request.command, ahead.args(request, &input[at..])),
+                };
+                match stop {
+                    None => at += request.len,
+                    Some(stop) => {
+                        if stop.has_consumed() {
+                            at += request.len;
+                        }
+                        ahead.broke_off();
+                        break 'run stop;
+                    }
+                }
+            }
+            if at == input.len() {
+                break Stop::NeedMore;
+            }
+            // Whatever is not of the usual shape: incomplete, inline, long.
+            if conn.replies_len() >= output_len_pause {
                 break Stop::OutputFull;
             }
             match parser.advance(&input[at..], &limits) {
                 Ok(Step::Complete(len)) => {
                     let args = parser.args(&input[at..]);
-                    let stop = if args.len() == 0 { None } else { self.one(conn, token, args) };
+                    let stop = match args.len() {
+                        0 => None,
+                        _ => self.one(conn, token, self.registry.find(args.get(0)), args),
+                    };
                     parser.reset();
-                    match stop {
-                        // The request stays where it is, and is read again when the shard is back.
-                        Some(Stop::ShardAway) => break Stop::ShardAway,
-                        Some(Stop::AheadOfPeers) => break Stop::AheadOfPeers,
-                        None => at += len,
-                        Some(stop) => {
-                            at += len;
-                            break stop;
-                        }
+                    if stop.as_ref().is_none_or(Stop::has_consumed) {
+                        at += len;
+                    }
+                    if let Some(stop) = stop {
+                        break stop;
                     }
                 }
                 Ok(Step::Incomplete(_)) => break Stop::NeedMore,
@@ -196,12 +231,37 @@ impl Executor {
             }
         };
         conn.parser = parser;
+        self.ahead = ahead;
         (at, stop)
     }
 
+    /// Has the memory brought near that requests will touch which were read ahead: they begin at the front of `input`.
     #[inline]
-    fn one(&mut self, conn: &mut Connection, token: Token, args: Args<'_>) -> Option<Stop> {
-        let Some(command) = self.registry.find(args.get(0)) else {
+    fn fetch_ahead(&self, db: DbIndex, ahead: &Ahead, input: &[u8]) {
+        if ahead.count() < 2 {
+            return;
+        }
+        let Some(table) = self.shards[self.id].as_deref().map(|shard| &shard.dbs[db.0 as usize]) else { return };
+        if !table.outgrows_caches() {
+            return;
+        }
+        let mut at = 0;
+        for nth in 0..ahead.count() {
+            let request = ahead.get(nth);
+            if let Some(command) = request.command.filter(|command| command.only_key != 0) {
+                let args = ahead.args(request, &input[at..]);
+                let key = usize::from(command.only_key);
+                if key < args.len() {
+                    table.fetch(args.get(key));
+                }
+            }
+            at += request.len;
+        }
+    }
+
+    #[inline]
+    fn one(&mut self, conn: &mut Connection, token: Token, command: Option<&'static Command>, args: Args<'_>) -> Option<Stop> {
+        let Some(command) = command else {
             return Some(Stop::Core(OwnedRequest::new(args)));
         };
         let Run::Keys(handler) = command.run else {

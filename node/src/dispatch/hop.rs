@@ -74,6 +74,8 @@ impl Batch {
 pub struct Outbox {
     filling: Vec<Option<Box<Batch>>>,
     empty: Vec<Box<Batch>>,
+    /// Batches that have left and not come back.
+    under_way: usize,
 }
 
 /// Empty batches kept for later.
@@ -84,7 +86,7 @@ const KEEP_LEN_MAX: usize = 1 << 20;
 impl Outbox {
     /// For a node of this many cores.
     pub fn new(cores: usize) -> Self {
-        Outbox { filling: (0..cores).map(|_| None).collect(), empty: Vec::new() }
+        Outbox { filling: (0..cores).map(|_| None).collect(), empty: Vec::new(), under_way: 0 }
     }
 
     /// Adds a request for `peer`.
@@ -100,11 +102,22 @@ impl Outbox {
 
     /// The batches that are ready to leave, with the core each is for.
     pub fn drain(&mut self) -> impl Iterator<Item = (usize, Box<Batch>)> {
-        self.filling.iter_mut().enumerate().filter_map(|(peer, batch)| Some((peer, batch.take()?)))
+        let under_way = &mut self.under_way;
+        self.filling.iter_mut().enumerate().filter_map(|(peer, batch)| {
+            let batch = batch.take()?;
+            *under_way += 1;
+            Some((peer, batch))
+        })
     }
 
-    /// Keeps a batch that has done its work.
+    /// Whether requests are with other cores.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way > 0
+    }
+
+    /// Keeps a batch that has come back and done its work.
     pub fn recycle(&mut self, mut batch: Box<Batch>) {
+        self.under_way -= 1;
         if self.empty.len() < EMPTY_MAX && batch.bytes.capacity() + batch.replies.buf.capacity() <= KEEP_LEN_MAX {
             batch.clear();
             self.empty.push(batch);

@@ -42,6 +42,13 @@ pub struct Lending {
     pub stalled: Vec<Token>,
 }
 
+impl Lending {
+    /// Whether nothing waits for a shard, or to run with one.
+    pub fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.batches.is_empty() && self.stalled.is_empty()
+    }
+}
+
 impl Core {
     /// Borrows shards and then does `work`, alone among all who use them. At once, if they are all here and idle.
     pub fn with_shards(&mut self, wanted: ShardSet, work: Work) {

@@ -5,6 +5,7 @@
 //! 3. **Lend**: its keys are in several shards, or it is about all of them. The shards are moved here, the command runs
 //!    alone, and they are moved back ([`lend`]).
 
+pub mod ahead;
 pub mod executor;
 pub mod gates;
 pub mod hop;

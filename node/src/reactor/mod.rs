@@ -5,6 +5,7 @@
 
 #[allow(unsafe_code)]
 pub mod buffers;
+pub mod coalesce;
 #[allow(unsafe_code)]
 pub mod flight;
 pub mod inbox;

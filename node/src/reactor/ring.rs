@@ -124,8 +124,8 @@ struct EnterArg {
     timespec: u64,
 }
 
-/// How long a wait insists on more than one completion, in microseconds.
-const MIN_WAIT_US: u32 = 50;
+/// How long a wait insists at least on the completions of the sends before it, in microseconds.
+const SENDS_WAIT_US: u32 = 50;
 const ENTER_GETEVENTS: u32 = 1;
 const ENTER_SQ_WAKEUP: u32 = 2;
 const ENTER_EXT_ARG: u32 = 8;
@@ -323,13 +323,18 @@ impl Ring {
     /// Hands everything that was pushed to the kernel, runs what it has to do for us, and waits for something new, but no
     /// longer than `timeout`. One system call.
     ///
-    /// A send nearly always completes at once, and its completion alone is no reason to come back. So we wait for one
-    /// completion more than there were sends; for the rare send that takes its time, the kernel stops insisting on that many
-    /// after [`MIN_WAIT_US`].
-    pub fn wait(&mut self, timeout: Duration) {
+    /// A send nearly always completes at once, and its completion alone is no reason to come back. So we wait for `want`
+    /// completions more than there were sends. The kernel insists on them for `insist_us` microseconds, and then comes back with
+    /// the first; where it cannot do that (before 6.12), it comes back with the first anyway.
+    pub fn wait(&mut self, want: u32, insist_us: u32, timeout: Duration) {
         if self.min_wait {
             let sends = std::mem::take(&mut self.sends);
-            self.enter_for(sends + 1, if sends > 0 { MIN_WAIT_US } else { 0 }, Some(timeout));
+            let insist_us = match (want, sends) {
+                (1, 0) => 0,
+                (1, _) => SENDS_WAIT_US,
+                _ => insist_us,
+            };
+            self.enter_for(sends + want, insist_us, Some(timeout));
         } else {
             self.enter_for(1, 0, Some(timeout));
         }

@@ -150,6 +150,12 @@ impl RequestParser {
         Self::default()
     }
 
+    /// Whether nothing of a request has been read yet.
+    #[inline]
+    pub fn is_fresh(&self) -> bool {
+        self.args_left == 0
+    }
+
     /// Forgets the current request.
     #[inline]
     pub fn reset(&mut self) {
@@ -178,7 +184,7 @@ impl RequestParser {
     #[inline]
     pub fn advance(&mut self, input: &[u8], limits: &Limits) -> Result<Step, ProtocolError> {
         if self.args_left == 0 {
-            if let Some(len) = self.whole_request(input, limits) {
+            if let Some(len) = whole_request(input, limits, &mut self.spans) {
                 return Ok(Step::Complete(len));
             }
             match input.first() {
@@ -204,31 +210,6 @@ impl RequestParser {
             }
         }
         self.advance_bulks(input, limits)
-    }
-
-    /// The shape that nearly every request has: it is all there, and its headers are short. `None` otherwise, whatever the reason,
-    /// and nothing has happened.
-    #[inline]
-    fn whole_request(&mut self, input: &[u8], limits: &Limits) -> Option<usize> {
-        let (count, mut at) = short_header(input, b'*')?;
-        if count == 0 || count as u64 > limits.args_max {
-            return None;
-        }
-        for _ in 0..count {
-            let whole = short_header(&input[at..], b'$').and_then(|(len, header_len)| {
-                let start = at + header_len;
-                let end = start + len;
-                // Lengths here are below 1,000, which everybody may send.
-                (input.len() >= end + 2).then_some((start, len, end + 2))
-            });
-            let Some((start, len, next)) = whole else {
-                self.spans.clear();
-                return None;
-            };
-            self.spans.push(Span { start: start as u32, len: len as u32 });
-            at = next;
-        }
-        Some(at)
     }
 
     #[inline]
@@ -295,6 +276,32 @@ impl RequestParser {
         self.spans.extend(ends.iter().map(|&(start, end)| Span { start: start as u32, len: (end - start) as u32 }));
         Ok(Step::Complete(end + 1))
     }
+}
+
+/// The shape that nearly every request has: it is all there, and its headers are short. Its length, with its spans pushed; `None`
+/// otherwise, whatever the reason, and nothing has happened.
+#[inline]
+pub fn whole_request(input: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Option<usize> {
+    let (count, mut at) = short_header(input, b'*')?;
+    if count == 0 || count as u64 > limits.args_max {
+        return None;
+    }
+    let first = spans.len();
+    for _ in 0..count {
+        let whole = short_header(&input[at..], b'$').and_then(|(len, header_len)| {
+            let start = at + header_len;
+            let end = start + len;
+            // Lengths here are below 1,000, which everybody may send.
+            (input.len() >= end + 2).then_some((start, len, end + 2))
+        });
+        let Some((start, len, next)) = whole else {
+            spans.truncate(first);
+            return None;
+        };
+        spans.push(Span { start: start as u32, len: len as u32 });
+        at = next;
+    }
+    Some(at)
 }
 
 /// Reads a header of this kind with a number of one to three digits: the number, and the length of the header. `None` for every

@@ -65,6 +65,9 @@ pub struct Table {
     pub(super) cut: Option<Box<Cut>>,
 }
 
+/// A table of so many keys fits in the caches of a core, more or less.
+const CACHED_LEN_MAX: usize = 4096;
+
 impl Default for Table {
     fn default() -> Self {
         Table::new(AccessPolicy::Lru)
@@ -150,6 +153,19 @@ impl Table {
     #[inline]
     pub fn locate(&self, key: &[u8]) -> Option<Spot> {
         self.locate_hash(self.hash(key), key)
+    }
+
+    /// Whether it is so large that a look-up rarely finds what it needs in the processor's caches.
+    #[inline]
+    pub fn outgrows_caches(&self) -> bool {
+        self.len > CACHED_LEN_MAX
+    }
+
+    /// Has the memory brought near that the next look-up of `key` will touch. Changes nothing.
+    #[inline]
+    pub fn fetch(&self, key: &[u8]) {
+        let hash = self.hash(key);
+        self.segments.get(self.segment_for(hash)).entries.fetch(hash);
     }
 
     /// The entry at a spot. Panics if the table has changed since.
