@@ -27,7 +27,12 @@ pub struct Ahead {
     spans: Vec<Span>,
     /// How many are read ahead next time. Small after a request that ended its batch early, because those behind it are read again.
     depth: usize,
+    /// The command that was named last: pipelines repeat themselves.
+    last: Option<(ShortName, &'static Command)>,
 }
+
+/// The bytes of a name of up to eight, and its length.
+type ShortName = (u64, usize);
 
 impl Ahead {
     /// Reads whole requests of the usual shape from the front of `input`, up to one that is no command over keys.
@@ -39,11 +44,29 @@ impl Ahead {
         while self.requests.len() < self.depth {
             let first_span = self.spans.len();
             let Some(len) = whole_request(input, limits, &mut self.spans) else { break };
-            let command = registry.find(Args::new(input, &self.spans[first_span..]).get(0));
+            let command = self.command(input, first_span, registry);
             self.requests.push(Request { len, command, first_span, end_span: self.spans.len() });
             input = &input[len..];
             if !command.is_some_and(|command| matches!(command.run, Run::Keys(_))) {
                 break;
+            }
+        }
+    }
+
+    #[inline]
+    fn command(&mut self, input: &[u8], span: usize, registry: &'static Registry) -> Option<&'static Command> {
+        let (name, start) = (Args::new(input, &self.spans[span..]).get(0), self.spans[span].start());
+        // Behind the name there is more of the request, or of the next one, so that eight bytes can nearly always be read at once.
+        let Some(word) = input[start..].first_chunk::<8>().filter(|_| (1..=8).contains(&name.len())) else {
+            return registry.find(name);
+        };
+        let short = (u64::from_le_bytes(*word) << (64 - 8 * name.len()), name.len());
+        match self.last {
+            Some((last, command)) if last == short => Some(command),
+            _ => {
+                let command = registry.find(name)?;
+                self.last = Some((short, command));
+                Some(command)
             }
         }
     }

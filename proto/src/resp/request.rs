@@ -18,6 +18,12 @@ impl Span {
     pub fn new(start: usize, len: usize) -> Self {
         Span { start: start as u32, len: len as u32 }
     }
+
+    /// Where it begins.
+    #[inline]
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
 }
 
 /// The arguments of one request: the command's name first.
