@@ -35,11 +35,17 @@ pub struct Ahead {
 type ShortName = (u64, usize);
 
 impl Ahead {
+    /// Forgets what was read.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.requests.clear();
+        self.spans.clear();
+    }
+
     /// Reads whole requests of the usual shape from the front of `input`, up to one that is no command over keys.
     #[inline]
     pub fn read(&mut self, mut input: &[u8], limits: &Limits, registry: &'static Registry) {
-        self.requests.clear();
-        self.spans.clear();
+        debug_assert!(self.requests.is_empty());
         self.depth = (self.depth * 2).clamp(1, DEPTH_MAX);
         while self.requests.len() < self.depth {
             let first_span = self.spans.len();

@@ -182,6 +182,8 @@ impl Executor {
         let mut ahead = std::mem::take(&mut self.ahead);
         let mut at = 0;
         let stop = 'run: loop {
+            ahead.clear();
+            // A request that has come in part is the parser's.
             if parser.is_fresh() {
                 ahead.read(&input[at..], &limits, self.registry);
                 self.fetch_ahead(conn.session.db, &ahead, &input[at..]);
