@@ -4,6 +4,7 @@
 //! once per turn, and always before a shard changes hands, so that the order in which batches reach the log's queue is a
 //! valid order of everything that happened.
 
+use crate::events::Events;
 use bytes::{Bytes, BytesMut};
 use koltso_proto::id::DbIndex;
 use koltso_proto::resp::{Sink, put_array_header, put_bulk};
@@ -43,6 +44,8 @@ pub struct EffectBuffer {
     unit_len: usize,
     /// Whether a unit has begun and not ended.
     open: bool,
+    /// What it means for those who have subscribed to changes of keys.
+    pub events: Events,
 }
 
 impl EffectBuffer {

@@ -200,6 +200,8 @@ pub struct Shared {
     pub connected_clients: AtomicU64,
     /// Clients that wait in a blocking command.
     pub blocked_clients: AtomicU64,
+    /// Numbers waits for keys.
+    pub next_ticket: AtomicU64,
     /// The next client's id.
     pub next_client_id: AtomicU64,
     /// `run_id`: 40 hexadecimal characters, new at every start.
@@ -247,6 +249,7 @@ impl Shared {
             save: SaveState::default(),
             connected_clients: AtomicU64::new(0),
             blocked_clients: AtomicU64::new(0),
+            next_ticket: AtomicU64::new(1),
             next_client_id: AtomicU64::new(1),
             run_id,
             started,

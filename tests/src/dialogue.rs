@@ -4,9 +4,11 @@
 use crate::client::{Client, encode};
 use crate::server::{Kind, Server};
 use crate::value::Value;
+use crate::wait::{eventually, must};
 use crate::with_cores;
 
 /// One line: who speaks, what it says (words between blanks), and who reads how many replies or pushes then, in this order.
+/// `#blocked 2` is said by nobody: it waits until two clients are blocked.
 pub type Line<'a> = (usize, &'a str, &'a [(usize, usize)]);
 
 /// Leads a dialogue; returns everything that was read. `resp3` names the clients that speak RESP3.
@@ -18,6 +20,10 @@ pub fn lead(server: &Server, clients: usize, resp3: &[usize], lines: &[Line<'_>]
     }
     let mut heard = Vec::new();
     for (speaker, line, readers) in lines {
+        if let Some(count) = line.strip_prefix("#blocked ") {
+            wait_blocked(server, count.parse().expect("a number"));
+            continue;
+        }
         let words: Vec<&str> = line.split(' ').collect();
         clients[*speaker].send_raw(&encode(&words)).expect("send");
         for &(reader, count) in *readers {
@@ -39,6 +45,15 @@ pub fn lead(server: &Server, clients: usize, resp3: &[usize], lines: &[Line<'_>]
         }
     }
     heard
+}
+
+/// Waits until so many clients are blocked.
+#[track_caller]
+pub fn wait_blocked(server: &Server, count: i64) {
+    eventually("clients are blocked", || {
+        let blocked = server.info().int("blocked_clients");
+        must(blocked == count, || format!("{blocked} instead of {count}"))
+    });
 }
 
 /// Leads a dialogue with a real server and with koltso on one core and on three, and compares.

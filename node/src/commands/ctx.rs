@@ -1,15 +1,20 @@
 //! What a command is handed: its keys, its reply, the time, and the way to say what it changed.
 
-use crate::config::Config;
+use crate::config::{Config, NotifyFlags};
 use crate::effects::EffectBuffer;
+use crate::events::Change;
 use crate::shard::access::AccessPolicy;
 use crate::shard::entry::{Entry, EntryMut, EntryRef};
 use crate::shard::keyspace::Keyspace;
 use crate::shard::table::Spot;
 use crate::shard::value::Value;
+use crate::waiting::Waits;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::{Args, Reply};
 use rand::rngs::SmallRng;
+
+/// A key that was looked for is not there.
+const MISS: Change = Change::Named(NotifyFlags::KEY_MISS, "keymiss");
 
 /// Who asked for an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,8 @@ pub struct Ctx<'a> {
     pub no_touch: bool,
     /// Whether nothing expires now (`CLIENT PAUSE`): an expired key is hidden, and stays.
     pub frozen: bool,
+    /// Whether the command may wait for its keys, and whether it wants to.
+    pub waits: Waits,
     /// Whether anything was changed since the command began, in number of changes.
     pub dirty: u64,
     /// Whether the command has said itself what to propagate.
@@ -96,6 +103,9 @@ impl<'a> Ctx<'a> {
         let shard = self.keys.shard_for(key);
         let Some(spot) = spot else {
             shard.stats.misses += 1;
+            if self.effects.events.is_on() {
+                self.effects.events.note(MISS, db, key);
+            }
             return (None, self.reply);
         };
         shard.stats.hits += 1;
@@ -111,7 +121,12 @@ impl<'a> Ctx<'a> {
         let (db, spot) = (self.db, self.locate(key));
         let shard = self.keys.shard_for(key);
         match spot {
-            None => shard.stats.misses += 1,
+            None => {
+                shard.stats.misses += 1;
+                if self.effects.events.is_on() {
+                    self.effects.events.note(MISS, db, key);
+                }
+            }
             Some(_) => shard.stats.hits += 1,
         }
         spot.map(|spot| shard.dbs[db.0 as usize].at(spot))
@@ -166,6 +181,9 @@ impl<'a> Ctx<'a> {
         shard.dbs[db.0 as usize].delete(key);
         shard.watch.touched(db, key);
         shard.stats.expired += 1;
+        if self.effects.events.is_on() {
+            self.effects.events.note(Change::Named(NotifyFlags::EXPIRED, "expired"), db, key);
+        }
         if self.logging() {
             let name = self.name_of_deletion();
             self.effects.push(db, [name, key].into_iter());
@@ -177,6 +195,7 @@ impl<'a> Ctx<'a> {
     /// Puts a string at `key`, whatever was there; the deadline becomes `expire`. Counts as one change.
     pub fn set_string(&mut self, key: &[u8], bytes: &[u8], expire: Option<UnixMs>) {
         let (db, now) = (self.db, self.now);
+        self.note_if_new(key);
         self.keys.shard_for(key).dbs[db.0 as usize].set_string(key, bytes, expire, now);
         self.changed(key);
     }
@@ -184,6 +203,7 @@ impl<'a> Ctx<'a> {
     /// Puts a value at `key`, whatever was there. Counts as one change.
     pub fn set_value(&mut self, key: &[u8], value: Value, expire: Option<UnixMs>) {
         let (db, now) = (self.db, self.now);
+        self.note_if_new(key);
         self.keys.shard_for(key).dbs[db.0 as usize].set_value(key, value, expire, now);
         self.changed(key);
     }
@@ -191,6 +211,11 @@ impl<'a> Ctx<'a> {
     /// Puts an entry under its key, whatever was there. Counts as one change.
     pub fn put(&mut self, entry: Entry) {
         let db = self.db;
+        if self.effects.events.is_on() {
+            // What was there before has been taken away first.
+            self.effects.events.note(Change::Created, db, entry.key());
+            self.effects.events.note(Change::Modified, db, entry.key());
+        }
         let shard = self.keys.shard_for(entry.key());
         shard.watch.touched(db, entry.key());
         shard.dbs[db.0 as usize].put(entry, self.now);
@@ -202,7 +227,7 @@ impl<'a> Ctx<'a> {
         self.locate(key)?;
         let db = self.db;
         let entry = self.keys.shard_for(key).dbs[db.0 as usize].remove(key)?;
-        self.changed(key);
+        self.note_change(Change::Deleted, key);
         Some(entry)
     }
 
@@ -212,7 +237,7 @@ impl<'a> Ctx<'a> {
         let db = self.db;
         let done = self.locate(key).is_some() && self.keys.shard_for(key).dbs[db.0 as usize].delete(key);
         if done {
-            self.changed(key);
+            self.note_change(Change::Deleted, key);
         }
         done
     }
@@ -222,7 +247,7 @@ impl<'a> Ctx<'a> {
         let db = self.db;
         let done = self.keys.shard_for(key).dbs[db.0 as usize].set_expire(key, expire);
         if done {
-            self.changed(key);
+            self.note_change(if expire.is_some() { Change::Deadline } else { Change::Persisted }, key);
         }
         done
     }
@@ -253,9 +278,36 @@ impl<'a> Ctx<'a> {
     /// Says that the entry at `key` was changed: watchers of it are told, and the command will be propagated.
     #[inline]
     pub fn changed(&mut self, key: &[u8]) {
+        self.note_change(Change::Modified, key);
+    }
+
+    #[inline]
+    fn note_change(&mut self, change: Change, key: &[u8]) {
         let db = self.db;
         self.keys.shard_for(key).watch.touched(db, key);
         self.dirty += 1;
+        if self.effects.events.is_on() {
+            self.effects.events.note(change, db, key);
+        }
+    }
+
+    #[inline]
+    fn note_if_new(&mut self, key: &[u8]) {
+        if self.effects.events.wants(NotifyFlags::NEW_KEY) {
+            let db = self.db;
+            if self.keys.shard_for(key).dbs[db.0 as usize].find(key).is_none() {
+                self.effects.events.note(Change::Created, db, key);
+            }
+        }
+    }
+
+    /// For a command that has found nothing to take: its client waits so many milliseconds, or forever if that is 0. Where it may
+    /// not, `nothing` is its reply.
+    pub fn wait(&mut self, timeout_ms: u64, nothing: impl FnOnce(&mut Reply)) {
+        if self.waits == Waits::Never {
+            return nothing(self.reply);
+        }
+        self.waits = Waits::Wants(timeout_ms);
     }
 
     // ---- propagating ------------------------------------------------------------------------------------------------
@@ -292,6 +344,9 @@ impl<'a> Ctx<'a> {
             if !self.propagated && self.logging() {
                 self.effects.push(self.db, args.from(0));
             }
+        }
+        if self.effects.events.is_on() {
+            super::notify::announce(self, args);
         }
     }
 }

@@ -55,6 +55,10 @@ pub const NOT_INTEGER: Error = Error::fixed("ERR value is not an integer or out 
 pub const NOT_INT32: Error = Error::fixed("ERR value is out of range, value must between -2147483648 and 2147483647");
 /// A count that must not be negative is.
 pub const NOT_POSITIVE: Error = Error::fixed("ERR value is out of range, must be positive");
+/// A time to wait is not a number.
+pub const TIMEOUT_NOT_FLOAT: Error = Error::fixed("ERR timeout is not a float or out of range");
+/// A time to wait is below zero.
+pub const TIMEOUT_NEGATIVE: Error = Error::fixed("ERR timeout is negative");
 /// An argument or a stored value is not a floating point number.
 pub const NOT_FLOAT: Error = Error::fixed("ERR value is not a valid float");
 /// The key must exist and does not.

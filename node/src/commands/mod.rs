@@ -8,6 +8,7 @@ pub mod errors;
 pub mod generic;
 pub mod hashes;
 pub mod lists;
+pub mod notify;
 pub mod parse;
 pub mod sets;
 pub mod sorted_sets;

@@ -25,6 +25,14 @@ pub fn count(text: &[u8]) -> Outcome<usize> {
     usize::try_from(n).map_err(|_| errors::NOT_POSITIVE)
 }
 
+/// How long a client is willing to wait: seconds, as milliseconds rounded up; 0 is forever.
+pub fn timeout(text: &[u8]) -> Outcome<u64> {
+    let seconds = number::parse_f64(text).ok_or(errors::TIMEOUT_NOT_FLOAT)?;
+    let ms = (seconds * 1000.0).ceil();
+    // What does not fit wraps below zero in Redis 7.0.
+    if ms < 0.0 || ms >= i64::MAX as f64 { Err(errors::TIMEOUT_NEGATIVE) } else { Ok(ms as u64) }
+}
+
 /// A 32-bit signed integer.
 pub fn int32(text: &[u8]) -> Outcome<i32> {
     i32::try_from(int(text)?).map_err(|_| errors::NOT_INT32)

@@ -19,6 +19,7 @@ use crate::effects::EffectBuffer;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
 use crate::shard::value::Value;
+use crate::waiting::Waits;
 use koltso_proto::command;
 use koltso_proto::id::{DbIndex, ShardId, UnixMs};
 use koltso_proto::resp::{Limits, Reply, RequestParser, Step, put_command};
@@ -129,6 +130,7 @@ impl Node {
             rng: &mut self.rng,
             no_touch: false,
             frozen: false,
+            waits: Waits::Never,
             dirty: 0,
             propagated: false,
         }

@@ -13,10 +13,12 @@ pub use session::{OwnedRequest, ReplyMode, Session, Transaction, WatchedKey};
 use crate::reactor::ring::Socket;
 use crate::replication::link::PrimaryStream;
 use crate::replication::stream::{ReplicaStream, SyncRequest};
+use crate::waiting::Waiter;
 use koltso_proto::id::UnixMs;
 use koltso_proto::resp::RequestParser;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// Bytes of a connection that wait to be looked at, after which no more are received for a while: a peer that sends on and on
 /// without reading is held back by TCP. Generous, because many a client sends all of a pipeline before it reads a reply.
@@ -60,7 +62,7 @@ pub enum Stall {
     Output,
     /// Clients are paused (`CLIENT PAUSE`).
     Paused,
-    /// A blocking command: `WAIT`, or a request that another thread answers.
+    /// A blocking command: `WAIT`, or one that waits for keys.
     Blocked,
     /// It is about to leave this core: a replica on its way to the log.
     Leaving,
@@ -127,6 +129,8 @@ pub struct Connection {
     pub dirty: bool,
     /// The request that waits for them (`Stall::InOrder`).
     pub deferred: Option<OwnedRequest>,
+    /// The keys it waits for, and until when, in milliseconds since the epoch.
+    pub waiting: Option<(Arc<Waiter>, Option<u64>)>,
     /// What it asks of the log's core, when it is leaving for it.
     pub leaving: Option<SyncRequest>,
     /// The peer has sent all it will.
@@ -157,6 +161,7 @@ impl Connection {
             unfinished: false,
             dirty: false,
             deferred: None,
+            waiting: None,
             leaving: None,
             peer_done: false,
         }

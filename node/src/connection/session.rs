@@ -39,6 +39,16 @@ impl OwnedRequest {
         request
     }
 
+    /// A request of these words.
+    pub fn from_words(words: &[&[u8]]) -> Self {
+        let mut request = OwnedRequest { bytes: Vec::new(), spans: Vec::with_capacity(words.len()) };
+        for word in words {
+            request.spans.push(koltso_proto::resp::Span::new(request.bytes.len(), word.len()));
+            request.bytes.extend_from_slice(word);
+        }
+        request
+    }
+
     /// The arguments.
     pub fn args(&self) -> koltso_proto::resp::Args<'_> {
         koltso_proto::resp::Args::new(&self.bytes, &self.spans)

@@ -1,6 +1,7 @@
 //! What is due by time, ten times a second; and what happens when the configuration changes or a connection ends.
 
 use super::Core;
+use crate::config::NotifyFlags;
 use crate::connection::{Closing, Peer, Stall, Token};
 use crate::server::latency::monitor::Sample;
 use crate::server::slowlog::SlowEntry;
@@ -83,6 +84,7 @@ impl Core {
         let name: &[u8] = if unlink { b"UNLINK" } else { b"DEL" };
         loop {
             let more = shard.expire_due(now, EXPIRY_STEP, &mut |db, key| {
+                effects.events.push(NotifyFlags::EXPIRED, "expired", db, key);
                 if logged {
                     effects.begin_unit();
                     effects.push(db, [name, key].into_iter());
@@ -159,6 +161,7 @@ impl Core {
             self.conns.iter_mut().for_each(|(_, conn)| conn.session.authenticated = true);
         }
         self.set_output_limits();
+        self.exec.effects.events.set_flags(config.notify_keyspace_events);
         self.slowlog.entries.truncate(config.slowlog_max_len as usize);
         self.exec.gates = self.shared.gates();
     }
@@ -172,8 +175,10 @@ impl Core {
         if conn.stall == Stall::Blocked {
             conn.stall = Stall::None;
             self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
-            let from = self.exec.id;
-            self.on_log_core(move |core| core.forget_waiter(from, token));
+            if !self.abandon_wait(token) {
+                let from = self.exec.id;
+                self.on_log_core(move |core| core.forget_waiter(from, token));
+            }
         }
         let Some(conn) = self.conns.get(token.index as usize) else { return };
         match &conn.peer {

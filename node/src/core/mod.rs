@@ -11,6 +11,7 @@ mod message;
 mod pause;
 mod posts;
 mod requests;
+mod waits;
 
 pub use accept::Listeners;
 pub use message::{Message, StageGuard, Staged, StagedItem};
@@ -69,6 +70,8 @@ pub struct Core {
     pub(crate) directory: Directory,
     /// Messages on their way to other cores.
     posts: posts::Outgoing,
+    /// When the waits of its clients are over.
+    deadlines: waits::Deadlines,
     /// When keys whose time is over are looked for next.
     pub(crate) next_expiry_ms: u64,
     /// When the primary was last told how far we are.
@@ -135,6 +138,7 @@ impl Core {
             monitors: Vec::new(),
             directory: Directory::default(),
             posts,
+            deadlines: waits::Deadlines::default(),
             next_expiry_ms: 0,
             last_ack_ms: 0,
             walk: None,
@@ -184,6 +188,10 @@ impl Core {
         busy |= self.slice_of_snapshot();
         busy |= self.slice_of_expiry();
         busy |= self.slice_of_dropping();
+        self.end_overdue_waits();
+        self.exec.serve_if_ready();
+        busy |= self.tell_served();
+        self.post_events();
         self.flush_outbox();
         self.flush_effects();
         self.flush_streams();
@@ -207,6 +215,7 @@ impl Core {
             return;
         }
         let timeout = self.next_cron.saturating_duration_since(Instant::now());
+        let timeout = self.until_next_deadline().map_or(timeout, |deadline| timeout.min(deadline));
         let (want, insist_us) = self.patience();
         self.ring.wait(want, insist_us, timeout.max(Duration::from_micros(100)));
         self.inbox.awake();

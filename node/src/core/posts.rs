@@ -1,7 +1,9 @@
 //! Messages: from a publisher to the subscribers of this core, and to the cores where there may be others.
 
 use super::{Core, Message};
+use crate::config::NotifyFlags;
 use crate::connection::{Closing, Connection, Token};
+use crate::events::Event;
 use crate::pubsub::{Directory, Frame, Kind, Posting, Receipt};
 use bytes::Bytes;
 use slab::Slab;
@@ -25,8 +27,38 @@ impl Outgoing {
 }
 
 impl Core {
+    /// Publishes what has happened to keys, and sends it off: before whoever asked for it hears of it, since he may then publish
+    /// something himself.
+    pub(crate) fn flush_events(&mut self) {
+        if !self.exec.effects.events.is_empty() {
+            self.post_events();
+            self.flush_posts();
+        }
+    }
+
+    /// Publishes what has happened to keys.
+    pub(super) fn post_events(&mut self) {
+        if self.exec.effects.events.is_empty() {
+            return;
+        }
+        let (keyspace, keyevent) =
+            [NotifyFlags::KEYSPACE, NotifyFlags::KEYEVENT].map(|flag| self.exec.effects.events.wants(flag)).into();
+        for Event { name, db, key } in self.exec.effects.events.take() {
+            if keyspace {
+                let channel = [format!("__keyspace@{}__:", db.0).as_bytes(), &key].concat();
+                self.post(Posting::new(Kind::Channel, &channel, name.as_bytes(), None));
+            }
+            if keyevent {
+                let channel = format!("__keyevent@{}__:{name}", db.0);
+                self.post(Posting::new(Kind::Channel, channel.as_bytes(), &key, None));
+            }
+        }
+    }
+
     /// Publishes a message for a client, and answers with the number of those who have received it.
     pub(crate) fn publish(&mut self, token: Token, kind: Kind, channel: &[u8], message: &[u8]) {
+        // What has happened to keys was before it.
+        self.post_events();
         let posting = Posting::new(kind, channel, message, None);
         let receivers = self.deliver(&posting);
         let cores = self.interested(&posting);

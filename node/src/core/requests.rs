@@ -71,7 +71,7 @@ impl Core {
         // Who publishes again need not wait until his last message has been delivered.
         let publishes = matches!(spec.name, "publish" | "spublish") && conn.awaits_receipts_alone();
         let ahead = if publishes { conn.awaited.len() >= AWAITED_MAX } else { !conn.in_order() };
-        if matches!(command.run, Run::Server(_)) && ahead {
+        if (matches!(command.run, Run::Server(_)) || command.blocks) && ahead {
             // What this client asked of other cores comes first: the node may be asked about its outcome.
             conn.stall = Stall::InOrder;
             conn.deferred = Some(request);
@@ -189,6 +189,7 @@ impl Core {
         }
         match command.run {
             Run::Server(handler) => handler(self, token, &request),
+            Run::Keys(_) if command.blocks => self.run_blocking(token, command, request),
             Run::Keys(_) | Run::AllKeys(_) => {
                 let set = self.exec.shards_of(command, request.args());
                 let spreads = Asked::of(command, command.spec.flags).spreads;
@@ -241,6 +242,7 @@ impl Core {
         self.exec.effects.begin_unit();
         self.exec.context(None, who, &mut reply).run(handler, request.args());
         self.exec.effects.end_unit();
+        self.exec.serve_if_ready();
         self.exec.note_if_slow(start.elapsed().as_micros() as u64, token, request.args());
         self.exec.tally.note_reply(&reply.buf);
         self.reply(token, |out| out.raw(&reply.buf));
@@ -327,6 +329,7 @@ impl Core {
             }
         }
         self.exec.effects.end_unit();
+        self.exec.serve_if_ready();
         self.set_in_exec(token, false);
     }
 

@@ -4,6 +4,7 @@ use super::ahead::Ahead;
 use super::gates::{OOM, Verdict};
 use super::hop::Outbox;
 use super::registry::{Command, Registry, Run, registry, unknown_command, unknown_subcommand, wrong_arity};
+use super::serve::Served;
 use super::tally::Tally;
 use crate::commands::{Ctx, Handler, Origin};
 use crate::config::Config;
@@ -11,7 +12,9 @@ use crate::connection::{Connection, OwnedRequest, Token};
 use crate::effects::EffectBuffer;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
+use crate::shard::watch::Key;
 use crate::shared::{Asked, Gate, Gates, now_ms};
+use crate::waiting::Waits;
 use koltso_proto::command::CommandSpec;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::{Args, Limits, ProtocolError, Reply, Step};
@@ -139,6 +142,10 @@ pub struct Executor {
     ahead: Ahead,
     /// Commands that took long, for the core to log: duration in microseconds, the command, who sent it.
     pub slow: Vec<(u64, OwnedRequest, Token)>,
+    /// Clients whose wait has come to an end here.
+    pub served: Vec<Served>,
+    /// Keys whose first waiter needs shards that are not here.
+    pub unserved: Vec<(Key, ShardSet)>,
 }
 
 impl Executor {
@@ -164,6 +171,8 @@ impl Executor {
             tally: Tally::default(),
             ahead: Ahead::default(),
             slow: Vec::new(),
+            served: Vec::new(),
+            unserved: Vec::new(),
         }
     }
 
@@ -269,7 +278,7 @@ impl Executor {
         let Run::Keys(handler) = command.run else {
             return Some(Stop::Core(OwnedRequest::new(args)));
         };
-        if !conn.session.is_plain() || command.is_container || !command.spec.check_arity(args.len()) {
+        if !conn.session.is_plain() || !command.is_direct || !command.spec.check_arity(args.len()) {
             return Some(Stop::Core(OwnedRequest::new(args)));
         }
         if !self.gates.is_empty() {
@@ -348,6 +357,9 @@ impl Executor {
         let id = self.id;
         self.context(Some(id), who, reply).run(handler, args);
         self.effects.end_unit();
+        if self.shards[id].as_deref().is_some_and(|shard| shard.watch.has_ready()) {
+            self.serve_ready();
+        }
     }
 
     /// The surroundings for executions over one shard, or over all that are here.
@@ -368,6 +380,7 @@ impl Executor {
             rng: &mut self.rng,
             no_touch: who.no_touch,
             frozen: self.gates.has(Gate::PausedWrites),
+            waits: Waits::Never,
             dirty: 0,
             propagated: false,
         }

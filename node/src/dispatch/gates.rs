@@ -2,6 +2,7 @@
 
 use super::executor::Executor;
 use super::registry::Command;
+use crate::config::NotifyFlags;
 use crate::shared::{Asked, Gate};
 use koltso_proto::command::Flags;
 use std::borrow::Cow;
@@ -101,6 +102,7 @@ impl Executor {
         let evicted =
             shards.find_map(|shard| shard.evict_one(policy, samples, rng, now).map(|(db, key)| (db, key, shard.logged)));
         let Some((db, key, logged)) = evicted else { return false };
+        self.effects.events.push(NotifyFlags::EVICTED, "evicted", db, &key);
         if logged {
             let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
             self.effects.begin_unit();

@@ -169,6 +169,7 @@ impl Core {
         let to = batch.from;
         // What was executed reaches the log before anybody hears of it.
         self.flush_effects();
+        self.flush_events();
         self.send(to, Message::BatchDone(batch));
     }
 

@@ -11,4 +11,5 @@ pub mod gates;
 pub mod hop;
 pub mod lend;
 pub mod registry;
+pub mod serve;
 pub mod tally;

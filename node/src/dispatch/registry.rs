@@ -32,6 +32,10 @@ pub struct Command {
     pub only_key: u8,
     /// Whether its first argument names a subcommand.
     pub is_container: bool,
+    /// Whether it needs no more than its keys: it neither names a subcommand nor may wait.
+    pub is_direct: bool,
+    /// Whether it may wait for its keys.
+    pub blocks: bool,
     /// Whether it may write.
     pub write: bool,
     /// Whether it is refused when memory is short.
@@ -64,11 +68,14 @@ impl Registry {
         let server = crate::server::HANDLERS.iter().flat_map(|family| family.iter());
         for (name, run) in keys.chain(server.map(|&(name, handler)| (name, Run::Server(handler)))) {
             let spec = command::lookup(name.as_bytes()).unwrap_or_else(|| panic!("'{name}' is missing in the command table"));
+            let blocks = matches!(run, Run::Keys(_)) && spec.flags.has(Flags::BLOCKING);
             commands[spec.index()] = Some(Command {
                 spec,
                 run,
                 only_key: only_key(spec),
                 is_container: !spec.subcommands().is_empty(),
+                is_direct: spec.subcommands().is_empty() && !blocks,
+                blocks,
                 write: spec.flags.has(Flags::WRITE),
                 deny_oom: spec.flags.has(Flags::DENYOOM),
                 timed: !spec.flags.has(Flags::FAST) && name != "set",

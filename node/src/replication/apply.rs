@@ -152,6 +152,7 @@ impl Core {
         for (index, request) in commands {
             self.apply_borrowed(token, *index, request);
         }
+        self.exec.serve_if_ready();
         self.whole_unit(token)
     }
 

@@ -198,6 +198,7 @@ impl Core {
         let primary = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref());
         self.note_primary(primary.map(|upstream| (upstream.host.as_str(), upstream.port)));
         self.judge_replication();
+        self.on_every_core(Core::end_all_waits);
         self.with_all_shards(Box::new(|core| {
             core.flush_effects();
             for shard in core.exec.shards.iter_mut().flatten() {

@@ -1,7 +1,10 @@
-//! `WATCH`: connections that want to know whether a key was touched since they looked.
+//! Who wants to know that a key is touched: connections under `WATCH`, and clients that wait for it.
 //!
 //! A connection has one [`WatchFlag`], which it shares with every shard that holds one of its keys. Shards only ever raise it.
+//! Keys that somebody waits for are noted when they are touched, for whoever executes to look at when it is done. The two share
+//! one list, so that a write to a key nobody is interested in costs one look.
 
+use crate::waiting::{Line, Waiter};
 use hashbrown::HashMap;
 use koltso_proto::id::DbIndex;
 use std::sync::Arc;
@@ -23,28 +26,87 @@ impl WatchFlag {
     }
 }
 
-type Key = (DbIndex, Box<[u8]>);
-type Watchers = Vec<Arc<WatchFlag>>;
+/// A key of some database.
+pub type Key = (DbIndex, Box<[u8]>);
 
-/// The watched keys of a shard.
+/// Who is interested in a key.
+#[derive(Debug, Default)]
+struct Watchers {
+    flags: Vec<Arc<WatchFlag>>,
+    line: Line,
+}
+
+impl Watchers {
+    fn is_empty(&self) -> bool {
+        self.flags.is_empty() && self.line.is_empty()
+    }
+
+    /// The key was touched. True if it has to be looked at, and nobody has been told yet.
+    fn touched(&mut self) -> bool {
+        self.flags.iter().for_each(|flag| flag.raise());
+        !self.line.is_empty() && !std::mem::replace(&mut self.line.touched, true)
+    }
+}
+
+/// The keys of a shard that somebody is interested in.
 #[derive(Debug, Default)]
 pub struct WatchList {
     keys: HashMap<Key, Watchers>,
+    /// Keys that were touched and that somebody waits for.
+    ready: Vec<Key>,
 }
 
 impl WatchList {
     /// Starts watching `key` for the connection that owns `flag`. Watching it twice is watching it once.
     pub fn watch(&mut self, db: DbIndex, key: &[u8], flag: &Arc<WatchFlag>) {
-        let watchers = self.keys.entry((db, key.into())).or_default();
-        if !watchers.iter().any(|known| Arc::ptr_eq(known, flag)) {
-            watchers.push(Arc::clone(flag));
+        let flags = &mut self.keys.entry((db, key.into())).or_default().flags;
+        if !flags.iter().any(|known| Arc::ptr_eq(known, flag)) {
+            flags.push(Arc::clone(flag));
         }
+    }
+
+    /// A client begins to wait for `key`.
+    pub fn join(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
+        self.keys.entry((waiter.db, key.into())).or_default().line.join(waiter);
+    }
+
+    /// A client waits for `key` no longer.
+    pub fn leave(&mut self, key: &[u8], waiter: &Waiter) {
+        let watched = Watched { db: waiter.db, key };
+        if let Some(watchers) = self.keys.get_mut(&watched) {
+            watchers.line.leave(waiter.ticket);
+            if watchers.is_empty() {
+                self.keys.remove(&watched);
+            }
+        }
+    }
+
+    /// The first who waits for `key` with a ticket not below this one.
+    pub fn next_waiter(&self, db: DbIndex, key: &[u8], ticket: u64) -> Option<Arc<Waiter>> {
+        self.keys.get(&Watched { db, key })?.line.next(ticket)
+    }
+
+    /// Whether keys were touched that somebody waits for.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The keys that were touched and that somebody waits for, in the order in which they were.
+    pub fn take_ready(&mut self) -> Vec<Key> {
+        let ready = std::mem::take(&mut self.ready);
+        for (db, key) in &ready {
+            if let Some(watchers) = self.keys.get_mut(&Watched { db: *db, key }) {
+                watchers.line.touched = false;
+            }
+        }
+        ready
     }
 
     /// Forgets everything that the connection that owns `flag` watches.
     pub fn unwatch(&mut self, flag: &Arc<WatchFlag>) {
         self.keys.retain(|_, watchers| {
-            watchers.retain(|known| !Arc::ptr_eq(known, flag));
+            watchers.flags.retain(|known| !Arc::ptr_eq(known, flag));
             !watchers.is_empty()
         });
     }
@@ -59,16 +121,18 @@ impl WatchList {
 
     #[cold]
     fn raise(&mut self, db: DbIndex, key: &[u8]) {
-        for flag in self.keys.get(&Watched { db, key }).into_iter().flatten() {
-            flag.raise();
+        if let Some(watchers) = self.keys.get_mut(&Watched { db, key })
+            && watchers.touched()
+        {
+            self.ready.push((db, key.into()));
         }
     }
 
     /// The watched keys of a database, for `FLUSHDB`, `SWAPDB` and a replica's full sync: `touched` decides for each.
     pub fn touched_where(&mut self, db: DbIndex, mut touched: impl FnMut(&[u8]) -> bool) {
-        for ((of, key), flags) in &self.keys {
-            if *of == db && touched(key) {
-                flags.iter().for_each(|flag| flag.raise());
+        for ((of, key), watchers) in &mut self.keys {
+            if *of == db && touched(key) && watchers.touched() {
+                self.ready.push((db, key.clone()));
             }
         }
     }

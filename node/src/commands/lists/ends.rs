@@ -112,34 +112,56 @@ fn pop_many(list: &mut List, end: End, count: usize, reply: &mut Reply) -> usize
 
 /// `LMPOP numkeys key [key …] LEFT | RIGHT [COUNT count]`. Propagated as the pop it comes to.
 pub fn lmpop(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    let (keys, end_at) = counted_keys(args, 1, errors::SYNTAX)?;
-    if end_at >= args.len() {
-        return Err(errors::SYNTAX);
+    if !Taking::parse(args, 1)?.take(cx)? {
+        cx.reply.null_array();
     }
-    let end = end_of(args.get(end_at))?;
-    let mut options = parse::Options::new(args, end_at + 1);
-    let mut count = None;
-    while let Some(word) = options.next() {
-        if count.is_some() || !parse::is(word, "COUNT") {
+    Ok(())
+}
+
+/// What `LMPOP` and `BLMPOP` ask for.
+pub(super) struct Taking<'a> {
+    keys: Vec<&'a [u8]>,
+    end: End,
+    count: usize,
+}
+
+impl<'a> Taking<'a> {
+    /// `numkeys key [key …] LEFT | RIGHT [COUNT count]`, from this argument on.
+    pub(super) fn parse(args: Args<'a>, at: usize) -> Outcome<Self> {
+        let (keys, end_at) = counted_keys(args, at, errors::SYNTAX)?;
+        if end_at >= args.len() {
             return Err(errors::SYNTAX);
         }
-        count = Some(int_from(options.value()?, 1, "ERR count should be greater than 0")?);
-    }
-    let (limits, count) = (limits(cx), count.unwrap_or(1));
-    for key in keys {
-        let popped = collections::edit(cx, key, |list: &mut List, reply| {
-            reply.array(2);
-            reply.bulk(key);
-            let popped = pop_many(list, end, count, reply);
-            list.shrink_if_possible(&limits);
-            (popped, popped)
-        })?;
-        if let Some(popped) = popped {
-            let name: &[u8] = if end == End::Head { b"LPOP" } else { b"RPOP" };
-            cx.propagate(&[name, key, itoa::Buffer::new().format(popped).as_bytes()]);
-            return Ok(());
+        let end = end_of(args.get(end_at))?;
+        let mut options = parse::Options::new(args, end_at + 1);
+        let mut count = None;
+        while let Some(word) = options.next() {
+            if count.is_some() || !parse::is(word, "COUNT") {
+                return Err(errors::SYNTAX);
+            }
+            count = Some(int_from(options.value()?, 1, "ERR count should be greater than 0")?);
         }
+        Ok(Taking { keys, end, count: count.unwrap_or(1) })
     }
-    cx.reply.null_array();
-    Ok(())
+
+    /// Pops from the first key that has something, and replies. False, and no reply, if none has.
+    pub(super) fn take(self, cx: &mut Ctx<'_>) -> Outcome<bool> {
+        let Taking { keys, end, count } = self;
+        let limits = limits(cx);
+        for key in keys {
+            let popped = collections::edit(cx, key, |list: &mut List, reply| {
+                reply.array(2);
+                reply.bulk(key);
+                let popped = pop_many(list, end, count, reply);
+                list.shrink_if_possible(&limits);
+                (popped, popped)
+            })?;
+            if let Some(popped) = popped {
+                let name: &[u8] = if end == End::Head { b"LPOP" } else { b"RPOP" };
+                cx.propagate(&[name, key, itoa::Buffer::new().format(popped).as_bytes()]);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }

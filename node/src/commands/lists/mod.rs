@@ -1,5 +1,6 @@
 //! Lists: pushing and popping at the ends, reading ranges, changing what is in between.
 
+mod blocking;
 mod change;
 mod ends;
 mod moves;
@@ -30,6 +31,11 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("ltrim", fallible!(change::ltrim)),
     ("lmove", fallible!(moves::lmove)),
     ("rpoplpush", fallible!(moves::rpoplpush)),
+    ("blpop", fallible!(blocking::blpop)),
+    ("brpop", fallible!(blocking::brpop)),
+    ("blmove", fallible!(blocking::blmove)),
+    ("brpoplpush", fallible!(blocking::brpoplpush)),
+    ("blmpop", fallible!(blocking::blmpop)),
 ];
 
 /// `LEFT` or `RIGHT`.

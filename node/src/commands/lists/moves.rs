@@ -10,19 +10,25 @@ use koltso_proto::resp::Args;
 /// `LMOVE source destination LEFT | RIGHT LEFT | RIGHT`.
 pub fn lmove(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (from, to) = (end_of(args.get(3))?, end_of(args.get(4))?);
-    move_element(cx, args, from, to)
+    if !move_element(cx, args, from, to)? {
+        cx.reply.null();
+    }
+    Ok(())
 }
 
 /// `RPOPLPUSH source destination`.
 pub fn rpoplpush(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    move_element(cx, args, End::Tail, End::Head)
+    if !move_element(cx, args, End::Tail, End::Head)? {
+        cx.reply.null();
+    }
+    Ok(())
 }
 
-fn move_element(cx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End) -> Outcome {
+/// Moves an element and replies with it. False, and no reply, if there was none.
+pub(super) fn move_element(cx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End) -> Outcome<bool> {
     let (source, destination) = (args.get(1), args.get(2));
     let Some(element) = read::<List>(cx, source)?.and_then(|list| list.peek(from)).map(|element| element.to_vec()) else {
-        cx.reply.null();
-        return Ok(());
+        return Ok(false);
     };
     let limits = limits(cx);
     if source == destination {
@@ -44,5 +50,5 @@ fn move_element(cx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End) -> Outcome
         })?;
     }
     cx.reply.bulk(&element);
-    Ok(())
+    Ok(true)
 }

@@ -1,6 +1,7 @@
 //! Sorted sets: members ordered by score.
 
 mod add;
+mod blocking;
 mod bounds;
 mod combine;
 mod pop;
@@ -42,6 +43,9 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("zpopmin", fallible!(pop::zpopmin)),
     ("zpopmax", fallible!(pop::zpopmax)),
     ("zmpop", fallible!(pop::zmpop)),
+    ("bzpopmin", fallible!(blocking::bzpopmin)),
+    ("bzpopmax", fallible!(blocking::bzpopmax)),
+    ("bzmpop", fallible!(blocking::bzmpop)),
     ("zunion", fallible!(combine::zunion)),
     ("zinter", fallible!(combine::zinter)),
     ("zdiff", fallible!(combine::zdiff)),

@@ -55,44 +55,66 @@ fn put_popped(zset: &Zset, highest: bool, len: usize, reply: &mut Reply) {
     }
 }
 
-fn remove_popped(zset: &mut Zset, highest: bool, len: usize) {
+pub(super) fn remove_popped(zset: &mut Zset, highest: bool, len: usize) {
     zset.remove_range(if highest { zset.len() - len } else { 0 }, len);
 }
 
 /// `ZMPOP numkeys key [key …] MIN | MAX [COUNT count]`. Propagated as the pop it comes to.
 pub fn zmpop(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    let (keys, end) = counted_keys(args, 1, errors::SYNTAX)?;
-    if end >= args.len() {
-        return Err(errors::SYNTAX);
+    if !Taking::parse(args, 1)?.take(cx)? {
+        cx.reply.null_array();
     }
-    let highest = match args.get(end) {
-        word if parse::is(word, "MIN") => false,
-        word if parse::is(word, "MAX") => true,
-        _ => return Err(errors::SYNTAX),
-    };
-    let mut options = parse::Options::new(args, end + 1);
-    let mut count = None;
-    while let Some(word) = options.next() {
-        if count.is_some() || !parse::is(word, "COUNT") {
+    Ok(())
+}
+
+/// What `ZMPOP` and `BZMPOP` ask for.
+pub(super) struct Taking<'a> {
+    keys: Vec<&'a [u8]>,
+    highest: bool,
+    count: usize,
+}
+
+impl<'a> Taking<'a> {
+    /// `numkeys key [key …] MIN | MAX [COUNT count]`, from this argument on.
+    pub(super) fn parse(args: Args<'a>, at: usize) -> Outcome<Self> {
+        let (keys, end) = counted_keys(args, at, errors::SYNTAX)?;
+        if end >= args.len() {
             return Err(errors::SYNTAX);
         }
-        count = Some(int_from(options.value()?, 1, "ERR count should be greater than 0")?);
-    }
-    for key in keys {
-        let popped = collections::edit(cx, key, |zset: &mut Zset, reply| {
-            let len = count.unwrap_or(1).min(zset.len());
-            put_key_and_popped(key, zset, highest, len, reply);
-            remove_popped(zset, highest, len);
-            (len, len)
-        })?;
-        if let Some(popped) = popped {
-            let name: &[u8] = if highest { b"ZPOPMAX" } else { b"ZPOPMIN" };
-            cx.propagate(&[name, key, itoa::Buffer::new().format(popped).as_bytes()]);
-            return Ok(());
+        let highest = match args.get(end) {
+            word if parse::is(word, "MIN") => false,
+            word if parse::is(word, "MAX") => true,
+            _ => return Err(errors::SYNTAX),
+        };
+        let mut options = parse::Options::new(args, end + 1);
+        let mut count = None;
+        while let Some(word) = options.next() {
+            if count.is_some() || !parse::is(word, "COUNT") {
+                return Err(errors::SYNTAX);
+            }
+            count = Some(int_from(options.value()?, 1, "ERR count should be greater than 0")?);
         }
+        Ok(Taking { keys, highest, count: count.unwrap_or(1) })
     }
-    cx.reply.null_array();
-    Ok(())
+
+    /// Pops from the first key that has something, and replies. False, and no reply, if none has.
+    pub(super) fn take(self, cx: &mut Ctx<'_>) -> Outcome<bool> {
+        let Taking { keys, highest, count } = self;
+        for key in keys {
+            let popped = collections::edit(cx, key, |zset: &mut Zset, reply| {
+                let len = count.min(zset.len());
+                put_key_and_popped(key, zset, highest, len, reply);
+                remove_popped(zset, highest, len);
+                (len, len)
+            })?;
+            if let Some(popped) = popped {
+                let name: &[u8] = if highest { b"ZPOPMAX" } else { b"ZPOPMIN" };
+                cx.propagate(&[name, key, itoa::Buffer::new().format(popped).as_bytes()]);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// The key, then pairs: in arrays of their own in RESP2 too.

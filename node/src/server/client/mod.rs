@@ -159,10 +159,11 @@ fn unblock(core: &mut Core, token: Token, args: Args<'_>) {
         let mut blocked = core.conns.iter().filter(|(_, conn)| conn.stall == Stall::Blocked);
         let found = blocked.find(|(_, conn)| conn.session.id as i64 == id);
         let found = found.map(|(index, conn)| Token { index: index as u32, generation: conn.generation });
-        if let Some(blocked) = found {
+        let Some(blocked) = found else { return false };
+        core.unblock_from_keys(blocked, with_error).unwrap_or_else(|| {
             core.unblock(blocked, with_error);
-        }
-        found.is_some()
+            true
+        })
     };
     core.gather(token, look, |_, found, reply| reply.int(i64::from(found.contains(&true))));
 }

@@ -1,0 +1,144 @@
+//! Commands that may wait for their keys: trying them, and serving those who wait when a key is ready.
+
+use super::executor::{Executor, ShardSet, Who};
+use super::gates::OOM;
+use super::registry::Run;
+use crate::commands::Origin;
+use crate::shard::watch::Key;
+use crate::waiting::{Asking, Waiter, Waits, Wanted};
+use koltso_proto::resp::Reply;
+use std::sync::Arc;
+
+/// A client whose wait has come to an end.
+pub struct Served {
+    /// The client.
+    pub waiter: Arc<Waiter>,
+    /// What it is answered.
+    pub reply: Vec<u8>,
+}
+
+/// What became of a request that may wait.
+pub enum Tried {
+    /// It is answered.
+    Answered(Vec<u8>),
+    /// It waits: for so many milliseconds, or forever if that is 0.
+    Waits(Arc<Waiter>, u64),
+}
+
+impl Executor {
+    /// Runs a command that may wait, over shards that are here, where all its keys are.
+    pub fn try_or_wait(&mut self, asking: Asking) -> Tried {
+        let mut reply = Reply::new(asking.resp3);
+        let command = self.registry.by_index(asking.command).copied();
+        let Some((command, Run::Keys(handler))) = command.map(|command| (command, command.run)) else {
+            reply.error("ERR internal: a command about no key cannot wait");
+            return Tried::Answered(reply.buf);
+        };
+        if self.lacks_room(&command) {
+            reply.error(OOM);
+            return Tried::Answered(reply.buf);
+        }
+        let who = Who { db: asking.db, no_touch: asking.no_touch, origin: Origin::Client };
+        self.effects.begin_unit();
+        let mut cx = self.context(None, who, &mut reply);
+        cx.waits = Waits::May;
+        cx.run(handler, asking.request.args());
+        let waits = cx.waits;
+        self.effects.end_unit();
+        self.serve_if_ready();
+        let wanted = Wanted::of(command.spec.name, &asking.request);
+        let (Waits::Wants(timeout_ms), Some(wanted)) = (waits, wanted) else {
+            self.tally.note_reply(&reply.buf);
+            return Tried::Answered(reply.buf);
+        };
+        let waiter = Arc::new(Waiter::new(asking, &wanted, |key| self.shard_of(key)));
+        for key in &waiter.keys {
+            let shard = self.shard_of(key);
+            if let Some(shard) = self.shards[shard].as_deref_mut() {
+                shard.watch.join(key, &waiter);
+            }
+        }
+        Tried::Waits(waiter, timeout_ms)
+    }
+
+    /// Serves who waits for keys that have been written to, if there is anybody. After every unit.
+    #[inline]
+    pub fn serve_if_ready(&mut self) {
+        if self.shards.iter().flatten().any(|shard| shard.watch.has_ready()) {
+            self.serve_ready();
+        }
+    }
+
+    /// Serves who waits for keys that have been written to; and who waits for what that writes.
+    #[cold]
+    pub fn serve_ready(&mut self) {
+        loop {
+            let ready: Vec<Key> = self.shards.iter_mut().flatten().flat_map(|shard| shard.watch.take_ready()).collect();
+            if ready.is_empty() {
+                return;
+            }
+            ready.iter().for_each(|key| self.serve_key(key));
+        }
+    }
+
+    /// Serves those who wait for a key, in the order in which they came, as long as there is something for them.
+    pub fn serve_key(&mut self, key: &Key) {
+        let (db, name) = (key.0, &key.1[..]);
+        let shard = self.shard_of(name);
+        let mut ticket = 0;
+        loop {
+            let Some(own) = self.shards[shard].as_deref() else { return };
+            let Some(waiter) = own.watch.next_waiter(db, name, ticket) else { return };
+            ticket = waiter.ticket + 1;
+            let missing = waiter.needs.iter().any(|needed| self.shards[needed].is_none());
+            if missing {
+                // Nobody behind it is served before it.
+                self.unserved.push((key.clone(), waiter.needs));
+                return;
+            }
+            if !self.serve(&waiter, name) {
+                return;
+            }
+        }
+    }
+
+    /// Serves a waiter with a key, if that holds what it waits for. False if the key is not there at all.
+    fn serve(&mut self, waiter: &Arc<Waiter>, key: &[u8]) -> bool {
+        let Some(command) = self.registry.by_index(waiter.command).copied() else { return true };
+        let Run::Keys(handler) = command.run else { return true };
+        let mut reply = Reply::new(waiter.resp3);
+        let who = Who { db: waiter.db, no_touch: waiter.no_touch, origin: Origin::Client };
+        self.effects.begin_unit();
+        let mut cx = self.context(None, who, &mut reply);
+        let found = cx.peek(key).map(|entry| entry.kind());
+        if found == Some(waiter.kind) && waiter.claim() {
+            cx.waits = Waits::May;
+            cx.run(handler, waiter.request_for(command.spec.name, key).args());
+            if cx.waits != Waits::May {
+                // Not to be: there was something to take.
+                reply.null_array();
+            }
+            self.tally.note_reply(&reply.buf);
+            self.served.push(Served { waiter: Arc::clone(waiter), reply: reply.buf });
+        }
+        self.effects.end_unit();
+        if found == Some(waiter.kind) {
+            // Whether we have ended its wait or somebody else, it stands here no longer.
+            self.leave_lines(waiter);
+        }
+        found.is_some()
+    }
+
+    /// Takes a waiter out of the lines of all shards that are here; those it still stands in.
+    pub fn leave_lines(&mut self, waiter: &Waiter) -> ShardSet {
+        let mut left = ShardSet::default();
+        for key in &waiter.keys {
+            let index = self.shard_of(key);
+            match self.shards[index].as_deref_mut() {
+                Some(shard) => shard.watch.leave(key, waiter),
+                None => left.insert(index),
+            }
+        }
+        left
+    }
+}
