@@ -11,8 +11,9 @@ use koltso_proto::resp::{Sink, put_array_header, put_bulk};
 
 const MULTI: &[u8] = b"*1\r\n$5\r\nMULTI\r\n";
 const EXEC: &[u8] = b"*1\r\n$4\r\nEXEC\r\n";
-/// How much a buffer takes from the allocator at a time, in bytes.
-const CHUNK_LEN: usize = 256 * 1024;
+/// How much a buffer takes from the allocator at a time, in bytes. The log keeps a chunk as long as it needs any of its bytes, and
+/// every core has one that is not full: large ones would be a large part of a small backlog.
+const CHUNK_LEN: usize = 32 * 1024;
 
 struct Buf<'a>(&'a mut BytesMut);
 

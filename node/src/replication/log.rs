@@ -20,6 +20,12 @@ use std::collections::VecDeque;
 
 use crate::effects::{Batch, put_select};
 
+/// So many small pieces in a row become one.
+const MERGE_COUNT: usize = 256;
+/// Pieces are small if they are shorter than this on average, in bytes: what they take beside their bytes is more than a few
+/// percent.
+const SMALL_LEN: usize = 1024;
+
 struct Piece {
     /// The offset of the byte before the first one.
     before: Offset,
@@ -35,6 +41,8 @@ impl Piece {
 /// The log of one node.
 pub struct Log {
     pieces: VecDeque<Piece>,
+    /// How many of them, from the first one on, need not be looked at for merging again.
+    merged: usize,
     end: Offset,
     /// The database that a reader at the end has selected; `None` = it must be told.
     selected: Option<DbIndex>,
@@ -47,7 +55,7 @@ pub struct Log {
 impl Log {
     /// An inactive log that ends at `end`.
     pub fn new(end: Offset, backlog_len: u64) -> Self {
-        Log { pieces: VecDeque::new(), end, selected: None, backlog_len, active: false }
+        Log { pieces: VecDeque::new(), merged: 0, end, selected: None, backlog_len, active: false }
     }
 
     /// Whether it records.
@@ -63,13 +71,13 @@ impl Log {
     /// Forgets all history and stops to record; the end stays.
     pub fn deactivate(&mut self) {
         self.active = false;
-        self.pieces.clear();
+        (self.pieces, self.merged) = (VecDeque::new(), 0);
         self.selected = None;
     }
 
     /// Forgets all history and continues at `end`, as a replica does after a full resync.
     pub fn restart_at(&mut self, end: Offset) {
-        self.pieces.clear();
+        (self.pieces, self.merged) = (VecDeque::new(), 0);
         self.end = end;
         self.selected = None;
     }
@@ -93,6 +101,16 @@ impl Log {
     /// All the bytes that are held, for cursors included.
     pub fn held_len(&self) -> u64 {
         self.end.0 - self.before_first().0
+    }
+
+    /// What the log takes in memory, in bytes.
+    pub fn heap_bytes(&self) -> u64 {
+        self.held_len() + (self.pieces.capacity() * size_of::<Piece>()) as u64
+    }
+
+    /// What of that goes beyond the backlog's size, in bytes.
+    pub fn beyond_backlog(&self) -> u64 {
+        self.heap_bytes().saturating_sub(self.backlog_len)
     }
 
     fn tail_len(&self) -> u64 {
@@ -197,7 +215,28 @@ impl Log {
                 break;
             }
             self.pieces.pop_front();
+            self.merged = self.merged.saturating_sub(1);
         }
+        while self.pieces.len() - self.merged >= 2 * MERGE_COUNT {
+            self.merge();
+        }
+    }
+
+    /// Makes one piece of the oldest pieces that nobody has looked at, if they are small. A piece keeps the whole chunk alive that it
+    /// was cut from, and takes as much again in the list as a short command does: a busy node that writes little at a time
+    /// would need several bytes for each of history. The newest ones stay as they are, since replicas are about to be sent them.
+    fn merge(&mut self) {
+        let range = self.merged..self.merged + MERGE_COUNT;
+        let len: usize = self.pieces.range(range.clone()).map(|piece| piece.bytes.len()).sum();
+        if len >= MERGE_COUNT * SMALL_LEN {
+            self.merged += MERGE_COUNT;
+            return;
+        }
+        let before = self.pieces[self.merged].before;
+        let mut bytes = Vec::with_capacity(len);
+        self.pieces.drain(range).for_each(|piece| bytes.extend_from_slice(&piece.bytes));
+        self.pieces.insert(self.merged, Piece { before, bytes: bytes.into() });
+        self.merged += 1;
     }
 }
 
@@ -226,6 +265,28 @@ mod tests {
             assert_eq!(text(&log, at as u64, usize::MAX), whole[at..]);
         }
         assert_eq!(text(&log, 4, 5), "o big");
+    }
+
+    #[test]
+    fn many_small_pieces_become_few_and_read_the_same() {
+        let mut log = Log::new(Offset(0), 20_000);
+        log.activate();
+        let mut whole = Vec::new();
+        for i in 0..5000 {
+            let bytes = format!("{i};").repeat(if (2000..2600).contains(&i) { 400 } else { 1 });
+            whole.extend_from_slice(bytes.as_bytes());
+            log.append_verbatim(Bytes::from(bytes));
+            log.trim(Some(Offset(100)));
+            let at = log.before_first().0.max(whole.len() as u64 / 2);
+            if i % 50 == 0 {
+                assert_eq!(log.read(Offset(at), usize::MAX, usize::MAX).concat(), whole[at as usize..]);
+            }
+        }
+        assert!(log.pieces.len() < 1500 && log.pieces.iter().any(|piece| piece.bytes.len() > 1000), "{}", log.pieces.len());
+        log.trim(None);
+        assert!(log.held_len() < 20_000 + 4096 && log.merged <= log.pieces.len());
+        let at = log.before_first();
+        assert_eq!(log.read(at, usize::MAX, usize::MAX).concat(), whole[at.0 as usize..]);
     }
 
     #[test]
