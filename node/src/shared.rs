@@ -3,6 +3,7 @@
 //! Everything here is read-mostly. A core looks at it once a turn, never once a command; counters are added to once a turn.
 
 use crate::config::Config;
+use crate::dispatch::pressure::Pressure;
 use crate::info::rates::{RATES, Rates};
 use crate::pubsub::Interest;
 use crate::server::latency::monitor::Monitor;
@@ -188,10 +189,10 @@ pub struct Shared {
     gates: AtomicU32,
     /// Until when clients are paused, in milliseconds since the epoch.
     pub pause_until_ms: AtomicU64,
-    /// Bytes that the log holds; it says so once a turn.
-    pub log_len: Arc<AtomicU64>,
     /// What snapshots hold.
     pub snapshot: Arc<crate::snapshot::Gauges>,
+    /// What cores know of each other about memory.
+    pub pressure: Arc<Pressure>,
     /// Counters.
     pub counters: Counters,
     /// Saves.
@@ -243,8 +244,8 @@ impl Shared {
             config_generation: AtomicU64::new(1),
             gates: AtomicU32::new(0),
             pause_until_ms: AtomicU64::new(0),
-            log_len: Arc::default(),
             snapshot: Arc::default(),
+            pressure: Arc::new(Pressure::new(cores)),
             counters: Counters::default(),
             save: SaveState::default(),
             connected_clients: AtomicU64::new(0),

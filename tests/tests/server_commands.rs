@@ -120,6 +120,33 @@ fn encodings_are_named_as_redis_names_them() {
 }
 
 #[test]
+fn slowlog_and_latency() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        client.must(&["CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "5"]).ok();
+        for i in 0..20 {
+            client.must(&["SET", "k", &i.to_string()]).ok();
+        }
+        assert_eq!(client.must(&["SLOWLOG", "LEN"]).int(), 5);
+        let entries = client.must(&["SLOWLOG", "GET", "2"]).items();
+        assert_eq!(entries.len(), 2);
+        let entry = entries[1].items();
+        assert_eq!(entry.len(), 6);
+        assert!(entry[0].int() > 0 && entry[1].int() > 1_600_000_000 && entry[2].int() >= 0);
+        assert!(entry[4].text().starts_with("127.0.0.1:"));
+        client.must(&["CONFIG", "SET", "slowlog-log-slower-than", "-1"]).ok();
+        client.must(&["SLOWLOG", "RESET"]).ok();
+        assert_eq!(client.must(&["SLOWLOG", "LEN"]).int(), 0);
+        assert!(client.cmd(&["SLOWLOG", "GET", "x"]).is_error());
+        client.must(&["LATENCY", "RESET"]).int();
+        assert_eq!(client.must(&["LATENCY", "LATEST"]), Value::Array(vec![]));
+        assert_eq!(client.must(&["LATENCY", "HISTORY", "command"]), Value::Array(vec![]));
+        assert!(!client.must(&["LATENCY", "DOCTOR"]).text().is_empty());
+    });
+}
+
+#[test]
 fn memory_usage_stats_and_doctor() {
     with_cores(|kind| {
         let server = Server::start(kind);

@@ -170,7 +170,7 @@ impl Connection {
     /// From now on it leads to this replica: it receives the stream, so nothing may be answered in between.
     pub fn stream_to(&mut self, replica: u64) {
         self.peer = Peer::Replica(Box::new(ReplicaStream { id: replica }));
-        self.session.reply_mode = ReplyMode::Off;
+        self.session.reply_mode = ReplyMode::Stream;
     }
 
     /// Reserves the next place in the order of replies for an answer from elsewhere.
@@ -248,6 +248,25 @@ impl Connection {
             self.next_seq += 1;
         }
         self.output.reply.buf.truncate(mark);
+    }
+
+    /// Whether the request that is being looked at is one whose reply is left out. For requests that are run where they lie: the
+    /// mode is moved on when they are done.
+    #[inline]
+    pub fn is_next_muted(&self) -> bool {
+        let mode = self.session.reply_mode;
+        mode != ReplyMode::On && mode.next().mutes()
+    }
+
+    /// Sees to a reply that was written to the output from `mark` on: it may not be wanted, or not have its turn yet.
+    #[inline]
+    pub fn settle_reply(&mut self, mark: usize) {
+        if self.is_next_muted() {
+            self.output.reply.buf.truncate(mark);
+        }
+        if !self.in_order() {
+            self.queue_behind_awaited(mark);
+        }
     }
 
     /// Replies that cannot be sent at once: behind one that is not here, or behind those under way. In bytes.

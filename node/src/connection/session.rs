@@ -18,6 +18,25 @@ pub enum ReplyMode {
     SkipNext,
     /// The reply to this command is not.
     Skip,
+    /// None are, and it is no client any more: it receives the stream.
+    Stream,
+}
+
+impl ReplyMode {
+    /// Whether the reply to the command that is being run is left out.
+    pub fn mutes(self) -> bool {
+        matches!(self, ReplyMode::Off | ReplyMode::Skip | ReplyMode::Stream)
+    }
+
+    /// The mode in which the next command is run.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            ReplyMode::Skip => ReplyMode::On,
+            ReplyMode::SkipNext => ReplyMode::Skip,
+            other => other,
+        }
+    }
 }
 
 /// A command kept for later: its bytes, and where its arguments lie in them.
@@ -180,6 +199,6 @@ impl Session {
     /// Whether the next command needs no special treatment: it is run at once and answered.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && !self.only_listens && self.transaction.is_none() && self.reply_mode == ReplyMode::On
+        self.authenticated && !self.only_listens && self.transaction.is_none() && self.reply_mode != ReplyMode::Stream
     }
 }

@@ -1,6 +1,6 @@
 //! What is due by time, ten times a second; and what happens when the configuration changes or a connection ends.
 
-use super::Core;
+use super::{Core, Message};
 use crate::config::NotifyFlags;
 use crate::connection::{Closing, Peer, Stall, Token};
 use crate::server::latency::monitor::Sample;
@@ -59,6 +59,7 @@ impl Core {
             add(&counters.evicted_keys, stats.evicted);
             self.shared.save.dirty.fetch_add(stats.dirty, Ordering::Relaxed);
         }
+        self.exec.publish_load();
         self.shared.peak_memory.fetch_max(crate::alloc::used(), Ordering::Relaxed);
     }
 
@@ -105,6 +106,25 @@ impl Core {
     pub(super) fn slice_of_dropping(&mut self) -> bool {
         let id = self.exec.id;
         self.exec.shards[id].as_deref_mut().is_some_and(|shard| shard.drop_step(DROP_STEP))
+    }
+
+    /// Evicts if there was more to evict than was possible at once, and has other cores evict; true if there is more.
+    pub(super) fn slice_of_eviction(&mut self) -> bool {
+        if !self.exec.gates.has(Gate::MaxMemory) {
+            return false;
+        }
+        let relief = std::mem::take(&mut self.exec.relief);
+        for core in relief.iter() {
+            if core == self.exec.id {
+                // The shard was away.
+                self.exec.evicting = true;
+            } else {
+                self.send(core, Message::Run(Box::new(|core| core.exec.evicting = true)));
+            }
+        }
+        let more = self.exec.go_on_evicting();
+        self.exec.publish_load();
+        more
     }
 
     fn drop_idle_clients(&mut self) {
@@ -160,6 +180,8 @@ impl Core {
         if config.requirepass.is_empty() {
             self.conns.iter_mut().for_each(|(_, conn)| conn.session.authenticated = true);
         }
+        self.exec.evicting = true;
+        self.exec.publish_load();
         self.set_output_limits();
         self.exec.effects.events.set_flags(config.notify_keyspace_events);
         self.slowlog.entries.truncate(config.slowlog_max_len as usize);
@@ -195,7 +217,7 @@ impl Core {
     }
 
     /// Moves commands that took long to the slow log.
-    pub(super) fn log_slow(&mut self) {
+    pub(crate) fn log_slow(&mut self) {
         let config = self.exec.config.clone();
         let max = config.slowlog_max_len as usize;
         for (took_us, request, token) in std::mem::take(&mut self.exec.slow) {

@@ -113,8 +113,8 @@ impl Core {
     /// # Errors
     /// What the kernel refuses.
     pub fn new(mut ring: Ring, mut parts: CoreParts) -> std::io::Result<Self> {
-        parts.exec.log_len = Arc::clone(&parts.shared.log_len);
         parts.exec.snapshot = Arc::clone(&parts.shared.snapshot);
+        parts.exec.pressure = Arc::clone(&parts.shared.pressure);
         let buffers = BufferRing::new(&mut ring)?;
         let posts = posts::Outgoing::new(parts.peers.len());
         Ok(Core {
@@ -188,6 +188,7 @@ impl Core {
         busy |= self.slice_of_snapshot();
         busy |= self.slice_of_expiry();
         busy |= self.slice_of_dropping();
+        busy |= self.slice_of_eviction();
         self.end_overdue_waits();
         self.exec.serve_if_ready();
         busy |= self.tell_served();

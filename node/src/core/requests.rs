@@ -2,15 +2,16 @@
 
 use super::Core;
 use crate::commands::Origin;
-use crate::connection::{Closing, OwnedRequest, Peer, ReplyMode, Stall, Token, Transaction};
-use crate::dispatch::executor::{AWAITED_MAX, ShardSet, Who};
+use crate::connection::{Closing, OwnedRequest, Peer, Stall, Token, Transaction};
+use crate::dispatch::executor::{AWAITED_MAX, Executor, ShardSet, Who};
 use crate::dispatch::gates::{OOM, Verdict};
 use crate::dispatch::hop::Batch;
-use crate::dispatch::registry::{Command, Run};
+use crate::dispatch::registry::{Command, Run, ServerHandler};
 use crate::logging::notice;
 use crate::shared::{Asked, Gate};
 use koltso_proto::command::{CommandSpec, Flags};
 use koltso_proto::resp::Reply;
+use std::time::Instant;
 
 /// Commands that act on a transaction, or end it, even while one is open.
 const NOT_QUEUED: &[&str] = &["exec", "discard", "multi", "watch", "quit", "reset"];
@@ -23,12 +24,7 @@ impl Core {
     /// Handles one request of a client, whatever it is.
     pub(crate) fn core_request(&mut self, token: Token, request: OwnedRequest) {
         let Some(conn) = self.conn(token) else { return };
-        if conn.session.reply_mode == ReplyMode::Skip {
-            conn.session.reply_mode = ReplyMode::On;
-        }
-        if conn.session.reply_mode == ReplyMode::SkipNext {
-            conn.session.reply_mode = ReplyMode::Skip;
-        }
+        conn.session.reply_mode = conn.session.reply_mode.next();
         self.judge_request(token, request);
     }
 
@@ -42,11 +38,15 @@ impl Core {
                     crate::logging::warning("Possible SECURITY ATTACK detected: a client speaks HTTP. It is disconnected.");
                     return self.close(token);
                 }
+                if let Some(spec) = self.exec.spec_of(request.args()) {
+                    self.exec.tally.note_rejected(spec.index());
+                }
                 return self.refuse_request(token, &request, &error);
             }
         };
         let Some(conn) = self.conn(token) else { return };
         if !conn.session.authenticated && !spec.flags.has(Flags::NO_AUTH) {
+            self.exec.tally.note_rejected(spec.index());
             return self.refuse_request(token, &request, "NOAUTH Authentication required.");
         }
         conn.session.last_command = spec.name;
@@ -64,6 +64,7 @@ impl Core {
         }
         let in_multi = conn.session.transaction.is_some();
         if in_multi && spec.flags.has(Flags::NO_MULTI) {
+            self.exec.tally.note_rejected(spec.index());
             return self.refuse(token, "ERR Command not allowed inside a transaction");
         }
         let Some(request) = self.pass_gates(token, command, spec, request) else { return };
@@ -86,14 +87,14 @@ impl Core {
         {
             self.tell_monitors(token, &request);
         }
-        self.exec.tally.note_call(spec.index());
         if in_multi && !NOT_QUEUED.contains(&command.spec.name) {
             if self.exec.gates.has(Gate::MaxMemory) && !self.exec.make_room() {
+                self.exec.tally.note_rejected(spec.index());
                 return self.refuse(token, OOM);
             }
             return self.queue(token, command, spec, request);
         }
-        self.run_command(token, command, request);
+        self.run_command(token, command, spec, request);
     }
 
     /// Looks at the conditions in force; `None` if the request was refused or has to wait.
@@ -101,7 +102,7 @@ impl Core {
         &mut self,
         token: Token,
         command: &Command,
-        spec: &CommandSpec,
+        spec: &'static CommandSpec,
         request: OwnedRequest,
     ) -> Option<OwnedRequest> {
         if self.exec.gates.is_empty() {
@@ -114,6 +115,7 @@ impl Core {
         };
         match self.exec.judge(asked) {
             Verdict::Refuse(error) => {
+                self.exec.tally.note_rejected(spec.index());
                 self.refuse_request(token, &request, &error);
                 None
             }
@@ -152,7 +154,7 @@ impl Core {
 
     /// Whether a client wants no reply to what it asks just now.
     pub(super) fn mutes_replies(&mut self, token: Token) -> bool {
-        self.conn(token).is_some_and(|conn| matches!(conn.session.reply_mode, ReplyMode::Off | ReplyMode::Skip))
+        self.conn(token).is_some_and(|conn| conn.session.reply_mode.mutes())
     }
 
     /// Writes a reply in its place, unless the client wants none.
@@ -160,7 +162,7 @@ impl Core {
         let Some(conn) = self.conn(token) else { return };
         let mark = conn.output.reply.buf.len();
         write(&mut conn.output.reply);
-        if matches!(conn.session.reply_mode, ReplyMode::Off | ReplyMode::Skip) {
+        if conn.session.reply_mode.mutes() {
             conn.output.reply.buf.truncate(mark);
         }
         if !conn.in_order() {
@@ -181,14 +183,14 @@ impl Core {
     }
 
     /// Runs a command that has passed all checks.
-    fn run_command(&mut self, token: Token, command: &'static Command, request: OwnedRequest) {
+    fn run_command(&mut self, token: Token, command: &'static Command, spec: &'static CommandSpec, request: OwnedRequest) {
         if command.write
             && let Some(conn) = self.conn(token)
         {
             conn.session.wrote = true;
         }
         match command.run {
-            Run::Server(handler) => handler(self, token, &request),
+            Run::Server(handler) => self.run_server(token, handler, command.timed, spec, &request),
             Run::Keys(_) if command.blocks => self.run_blocking(token, command, request),
             Run::Keys(_) | Run::AllKeys(_) => {
                 let set = self.exec.shards_of(command, request.args());
@@ -202,12 +204,36 @@ impl Core {
                         if core.is_paused(token, command.spec.name, spreads) {
                             return core.pause(token, request);
                         }
-                        core.execute_here(token, command, &request);
+                        core.execute_here(token, command, spec, &request);
                         core.unstall(token, Stall::Lend);
                     }),
                 );
             }
         }
+    }
+
+    /// Runs a command about the server or the connection, and counts it.
+    fn run_server(
+        &mut self,
+        token: Token,
+        handler: ServerHandler,
+        timed: bool,
+        spec: &'static CommandSpec,
+        request: &OwnedRequest,
+    ) {
+        let timed = timed || self.exec.time_all;
+        let weight = self.exec.tally.note_call(spec.index(), timed);
+        self.exec.tally.forgive();
+        let start = (weight > 0).then(Instant::now);
+        handler(self, token, request);
+        if let Some(start) = start {
+            let took = start.elapsed();
+            self.exec.tally.note_time(spec.index(), took, weight);
+            if !spec.flags.has(Flags::SKIP_SLOWLOG) {
+                self.exec.note_if_slow(Some(took.as_micros() as u64), token, request.args());
+            }
+        }
+        self.exec.tally.blame(spec.index());
     }
 
     /// The set of this core's own shard.
@@ -231,20 +257,21 @@ impl Core {
     }
 
     /// Runs a command of the keyspace over the shards that are here, and answers the client.
-    fn execute_here(&mut self, token: Token, command: &Command, request: &OwnedRequest) {
+    fn execute_here(&mut self, token: Token, command: &Command, spec: &CommandSpec, request: &OwnedRequest) {
         let Some((who, resp3)) = self.who(token) else { return };
         let (Run::Keys(handler) | Run::AllKeys(handler)) = command.run else { return };
         if self.exec.lacks_room(command) {
+            self.exec.tally.note_rejected(spec.index());
             return self.refuse(token, OOM);
         }
         let mut reply = Reply::new(resp3);
-        let start = std::time::Instant::now();
         self.exec.effects.begin_unit();
-        self.exec.context(None, who, &mut reply).run(handler, request.args());
+        let (index, args) = (spec.index(), request.args());
+        let took_us = self.exec.counted(index, true, |exec| exec.context(None, who, &mut reply).run(handler, args));
         self.exec.effects.end_unit();
         self.exec.serve_if_ready();
-        self.exec.note_if_slow(start.elapsed().as_micros() as u64, token, request.args());
-        self.exec.tally.note_reply(&reply.buf);
+        self.exec.note_if_slow(took_us, token, args);
+        self.exec.tally.note_reply(index, &reply.buf);
         self.reply(token, |out| out.raw(&reply.buf));
     }
 
@@ -266,12 +293,9 @@ impl Core {
                 wanted.0 |= self.exec.shards_of(command, request.args()).0;
             }
         }
-        let Some(conn) = self.conn(token) else { return };
-        let watched: Vec<Vec<u8>> =
-            conn.session.watch.as_ref().map(|(_, keys)| keys.iter().map(|k| k.key.clone()).collect()).unwrap_or_default();
-        for key in watched {
-            let shard = self.exec.shard_of(&key);
-            wanted.insert(shard);
+        let watched = self.conns.get(token.index as usize).and_then(|conn| conn.session.watch.as_ref());
+        for watched in watched.iter().flat_map(|(_, keys)| keys) {
+            wanted.insert(self.exec.shard_of(&watched.key));
         }
         if wanted.is_empty() {
             wanted = self.own_shard();
@@ -296,7 +320,7 @@ impl Core {
         let Some(conn) = self.conn(token) else { return };
         if let Some((flag, keys)) = conn.session.watch.take() {
             let spoiled = flag.is_raised() || self.watched_key_expired(&keys);
-            self.forget_watch(flag, &keys);
+            self.forget_watch(flag, keys);
             if spoiled {
                 return self.reply(token, Reply::null_array);
             }
@@ -312,13 +336,17 @@ impl Core {
         self.reply(token, |reply| reply.array(transaction.commands.len()));
         for (index, request) in &transaction.commands {
             let Some(command) = self.exec.registry.by_index(*index).copied() else { continue };
+            let args = request.args();
+            let spec = self.exec.spec_of(args).unwrap_or(command.spec);
             match command.run {
-                Run::Server(handler) => handler(self, token, request),
+                Run::Server(handler) => self.run_server(token, handler, command.timed, spec, request),
                 Run::Keys(handler) | Run::AllKeys(handler) => {
                     let Some((who, resp3)) = self.who(token) else { break };
                     let mut reply = Reply::new(resp3);
-                    self.exec.context(None, who, &mut reply).run(handler, request.args());
-                    self.exec.tally.note_reply(&reply.buf);
+                    let run = |exec: &mut Executor| exec.context(None, who, &mut reply).run(handler, args);
+                    let took_us = self.exec.counted(spec.index(), command.timed, run);
+                    self.exec.note_if_slow(took_us, token, args);
+                    self.exec.tally.note_reply(spec.index(), &reply.buf);
                     self.reply(token, |out| out.raw(&reply.buf));
                     if command.write
                         && let Some(conn) = self.conn(token)
@@ -367,7 +395,7 @@ impl Core {
             if conn.generation != asker.token.generation {
                 continue;
             }
-            conn.fulfil(asker.seq, reply);
+            conn.fulfil(asker.seq, if asker.muted { &[] } else { reply });
             if conn.stall == Stall::InOrder {
                 self.resume_in_order(asker.token);
             } else if !conn.dirty {

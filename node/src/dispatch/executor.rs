@@ -3,12 +3,13 @@
 use super::ahead::Ahead;
 use super::gates::{OOM, Verdict};
 use super::hop::Outbox;
+use super::pressure::Pressure;
 use super::registry::{Command, Registry, Run, registry, unknown_command, unknown_subcommand, wrong_arity};
 use super::serve::Served;
 use super::tally::Tally;
 use crate::commands::{Ctx, Handler, Origin};
 use crate::config::Config;
-use crate::connection::{Connection, OwnedRequest, Token};
+use crate::connection::{Connection, OwnedRequest, ReplyMode, Token};
 use crate::effects::EffectBuffer;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
@@ -22,7 +23,7 @@ use koltso_proto::slot;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::time::Instant;
 
 /// Replies that wait for a client to read them, in bytes, before its next request is looked at. A client that sends all it has
 /// before it reads anything is not stopped by this alone: what it sends meanwhile is kept.
@@ -50,6 +51,11 @@ impl ShardSet {
     /// Adds one.
     pub fn insert(&mut self, shard: usize) {
         self.0 |= 1 << shard;
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, shard: usize) {
+        self.0 &= !(1 << shard);
     }
 
     /// Whether it is in.
@@ -127,10 +133,14 @@ pub struct Executor {
     pub registry: &'static Registry,
     /// Whether even commands that take a fixed short time are timed, because the slow log asks for them.
     pub time_all: bool,
-    /// Bytes that the log holds, which do not count against the memory limit.
-    pub log_len: Arc<AtomicU64>,
     /// What snapshots hold.
     pub snapshot: Arc<crate::snapshot::Gauges>,
+    /// What cores know of each other about memory.
+    pub pressure: Arc<Pressure>,
+    /// Whether there is more to evict than was possible at once.
+    pub evicting: bool,
+    /// Shards whose cores are to be told at the end of this turn that they have to evict.
+    pub relief: ShardSet,
     /// Randomness.
     pub rng: SmallRng,
     /// Replies that wait for a client, in bytes, before its next request is looked at: the least that limits of output allow.
@@ -163,8 +173,10 @@ impl Executor {
             now: now_ms(),
             registry: registry(),
             time_all: false,
-            log_len: Arc::default(),
             snapshot: Arc::default(),
+            pressure: Arc::new(Pressure::new(cores)),
+            evicting: false,
+            relief: ShardSet::default(),
             rng: SmallRng::from_rng(&mut rand::rng()),
             output_len_pause: OUTPUT_LEN_PAUSE,
             limits_output: false,
@@ -286,8 +298,8 @@ impl Executor {
                 Verdict::Go => {}
                 Verdict::Core => return Some(Stop::Core(OwnedRequest::new(args))),
                 Verdict::Refuse(error) => {
-                    self.refuse(conn, &error);
-                    return None;
+                    self.refuse(conn, command, &error);
+                    return done(conn);
                 }
             }
         }
@@ -295,16 +307,17 @@ impl Executor {
             Route::Local if self.shards[self.id].is_none() => return Some(Stop::ShardAway),
             Route::Local => {
                 if self.lacks_room(command) {
-                    self.refuse(conn, OOM);
-                    return None;
+                    self.refuse(conn, command, OOM);
+                    return done(conn);
                 }
+                let index = command.spec.index();
                 let mark = conn.output.reply.buf.len();
-                self.timed_local(command, handler, conn, token, args);
-                self.tally.note_call(command.spec.index());
-                self.tally.note_reply(&conn.output.reply.buf[mark..]);
-                if !conn.in_order() {
-                    conn.queue_behind_awaited(mark);
-                }
+                let who = Who { db: conn.session.db, no_touch: conn.session.no_touch, origin: Origin::Client };
+                let reply = &mut conn.output.reply;
+                let took_us = self.counted(index, command.timed, |exec| exec.execute(handler, who, reply, args));
+                self.note_if_slow(took_us, token, args);
+                self.tally.note_reply(index, &conn.output.reply.buf[mark..]);
+                conn.settle_reply(mark);
             }
             Route::Peer(_) if conn.awaited.len() >= AWAITED_MAX => return Some(Stop::AheadOfPeers),
             Route::Peer(peer) => {
@@ -316,6 +329,7 @@ impl Executor {
                     db: session.db,
                     resp3: conn.output.reply.resp3,
                     no_touch: session.no_touch,
+                    muted: conn.is_next_muted(),
                     origin: Origin::Client,
                 };
                 self.outbox.push(peer, from, command.spec.index() as u16, args);
@@ -326,24 +340,35 @@ impl Executor {
             conn.session.wrote = true;
         }
         conn.session.last_command = command.spec.name;
-        None
+        done(conn)
     }
 
+    /// Does `work`, which is counted as a call of the command with this index; says how long it took, in microseconds, if that
+    /// was taken. `timed`: whether it is taken of every call.
     #[inline]
-    fn timed_local(&mut self, command: &Command, handler: Handler, conn: &mut Connection, token: Token, args: Args<'_>) {
-        let who = Who { db: conn.session.db, no_touch: conn.session.no_touch, origin: Origin::Client };
-        if !command.timed && !self.time_all {
-            return self.execute(handler, who, &mut conn.output.reply, args);
+    pub fn counted(&mut self, index: usize, timed: bool, work: impl FnOnce(&mut Self)) -> Option<u64> {
+        let weight = self.tally.note_call(index, timed || self.time_all);
+        if weight == 0 {
+            work(self);
+            return None;
         }
-        let start = std::time::Instant::now();
-        self.execute(handler, who, &mut conn.output.reply, args);
-        let took = start.elapsed().as_micros() as u64;
-        self.note_if_slow(took, token, args);
+        let start = Instant::now();
+        work(self);
+        let took = start.elapsed();
+        self.tally.note_time(index, took, weight);
+        Some(took.as_micros() as u64)
     }
 
     /// Remembers a command for the slow log if it took longer than `slowlog-log-slower-than`, and for the latency monitor if it
     /// took longer than `latency-monitor-threshold`.
-    pub fn note_if_slow(&mut self, took_us: u64, token: Token, args: Args<'_>) {
+    #[inline]
+    pub fn note_if_slow(&mut self, took_us: Option<u64>, token: Token, args: Args<'_>) {
+        if let Some(took_us) = took_us {
+            self.judge_time(took_us, token, args);
+        }
+    }
+
+    fn judge_time(&mut self, took_us: u64, token: Token, args: Args<'_>) {
         let (slow_us, spike_ms) = (self.config.slowlog_log_slower_than, self.config.latency_monitor_threshold);
         if (slow_us >= 0 && took_us >= slow_us as u64) || (spike_ms > 0 && took_us / 1000 >= spike_ms) {
             self.slow.push((took_us, OwnedRequest::new(args), token));
@@ -386,13 +411,14 @@ impl Executor {
         }
     }
 
-    /// Writes an error reply in its place.
+    /// Refuses a command: writes an error reply in its place.
     #[cold]
-    pub fn refuse(&mut self, conn: &mut Connection, error: &str) {
+    fn refuse(&mut self, conn: &mut Connection, command: &Command, error: &str) {
         let mark = conn.output.reply.buf.len();
         conn.output.reply.error(error);
-        conn.queue_behind_awaited(mark);
+        conn.settle_reply(mark);
         self.tally.note_error(error.as_bytes());
+        self.tally.note_rejected(command.spec.index());
     }
 
     /// Where a command of the keyspace has to run.
@@ -441,6 +467,12 @@ impl Executor {
         set
     }
 
+    /// What the table says of the command or subcommand that a request names, if there is one, whatever its arguments.
+    pub fn spec_of(&self, args: Args<'_>) -> Option<&'static CommandSpec> {
+        let command = self.registry.find(args.get(0))?;
+        if command.is_container && args.len() > 1 { command.spec.subcommand(args.get(1)) } else { Some(command.spec) }
+    }
+
     /// The command a request names, with the specification of its subcommand if it has any; or the error that refuses it.
     ///
     /// # Errors
@@ -456,6 +488,15 @@ impl Executor {
         }
         Ok((command, spec))
     }
+}
+
+/// A request was answered, or will be: `CLIENT REPLY SKIP` is for one.
+#[inline]
+fn done(conn: &mut Connection) -> Option<Stop> {
+    if conn.session.reply_mode != ReplyMode::On {
+        conn.session.reply_mode = conn.session.reply_mode.next();
+    }
+    None
 }
 
 /// Who an execution is for.

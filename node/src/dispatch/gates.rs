@@ -2,11 +2,9 @@
 
 use super::executor::Executor;
 use super::registry::Command;
-use crate::config::NotifyFlags;
 use crate::shared::{Asked, Gate};
 use koltso_proto::command::Flags;
 use std::borrow::Cow;
-use std::sync::atomic::Ordering;
 
 /// What is to be done with a command.
 pub enum Verdict {
@@ -65,50 +63,8 @@ impl Executor {
         Verdict::Go
     }
 
-    /// Where a command is about to run: makes room for it if memory is short. True if there is none, and it must not run.
-    #[inline]
-    pub fn lacks_room(&mut self, command: &Command) -> bool {
-        self.gates.has(Gate::MaxMemory) && command.write && !self.make_room() && command.deny_oom
-    }
-
-    /// Evicts from the shards that are here until memory is below its limit again; false if it could not be brought there.
-    #[cold]
-    pub fn make_room(&mut self) -> bool {
-        let limit = self.config.maxmemory;
-        if limit == 0 {
-            return true;
-        }
-        // What replicas still need is not the data's doing: counting it, evictions would feed the log, and the log evictions.
-        // Nor is what a snapshot keeps of what evictions take away.
-        let spared = self.log_len.load(Ordering::Relaxed) + self.snapshot.memory.load(Ordering::Relaxed);
-        while crate::alloc::used().saturating_sub(spared) > limit {
-            if self.gates.has(Gate::ReadOnly) || !self.evict_one() {
-                return false;
-            }
-        }
-        true
-    }
-
     /// Whether this node is a replica that takes no writes.
     pub fn gates_say_replica(&self) -> bool {
         self.gates.has(Gate::Replica)
-    }
-
-    fn evict_one(&mut self) -> bool {
-        let now = self.now;
-        let (policy, samples) = (self.config.eviction_policy(), self.config.maxmemory_samples as usize);
-        let rng = &mut self.rng;
-        let mut shards = self.shards.iter_mut().flatten();
-        let evicted =
-            shards.find_map(|shard| shard.evict_one(policy, samples, rng, now).map(|(db, key)| (db, key, shard.logged)));
-        let Some((db, key, logged)) = evicted else { return false };
-        self.effects.events.push(NotifyFlags::EVICTED, "evicted", db, &key);
-        if logged {
-            let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
-            self.effects.begin_unit();
-            self.effects.push(db, [name, &key[..]].into_iter());
-            self.effects.end_unit();
-        }
-        true
     }
 }

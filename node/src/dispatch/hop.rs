@@ -26,6 +26,8 @@ pub struct Asker {
     pub resp3: bool,
     /// Whether access times are left alone.
     pub no_touch: bool,
+    /// Whether the client wants no reply.
+    pub muted: bool,
     /// A client, or our primary.
     pub origin: Origin,
 }
@@ -135,17 +137,25 @@ impl Executor {
             spans_start = spans_end;
             batch.replies.resp3 = asker.resp3;
             let who = Who { db: asker.db, no_touch: asker.no_touch, origin: asker.origin };
+            let index = usize::from(command);
             let command = self.registry.by_index(command);
             let no_room = asker.origin == Origin::Client && command.is_some_and(|command| self.lacks_room(command));
-            match command.map(|command| command.run) {
-                _ if no_room => batch.replies.error(OOM),
-                Some(Run::Keys(handler) | Run::AllKeys(handler)) => self.execute(handler, who, &mut batch.replies, args),
+            let start = batch.replies.buf.len();
+            match command.map(|command| (command.run, command.timed)) {
+                _ if no_room => {
+                    batch.replies.error(OOM);
+                    self.tally.note_error(OOM.as_bytes());
+                    self.tally.note_rejected(index);
+                }
+                Some((Run::Keys(handler) | Run::AllKeys(handler), timed)) => {
+                    let replies = &mut batch.replies;
+                    let took_us = self.counted(index, timed, |exec| exec.execute(handler, who, replies, args));
+                    if asker.origin == Origin::Client {
+                        self.note_if_slow(took_us, asker.token, args);
+                        self.tally.note_reply(index, &batch.replies.buf[start..]);
+                    }
+                }
                 _ => batch.replies.error("ERR internal: a command about no key cannot hop"),
-            }
-            let start = if i == 0 { 0 } else { batch.hops[i - 1].reply_end };
-            self.tally.note_call(usize::from(batch.hops[i].command));
-            if asker.origin == Origin::Client {
-                self.tally.note_reply(&batch.replies.buf[start..]);
             }
             if asker.origin == Origin::Primary {
                 report_failure(&batch.replies.buf[start..], args);

@@ -165,8 +165,18 @@ impl Core {
             self.lending.batches.push_back(batch);
             return;
         }
-        self.exec.run_batch(&mut batch);
         let to = batch.from;
+        let slow_before = self.exec.slow.len();
+        self.exec.run_batch(&mut batch);
+        if self.exec.slow.len() > slow_before {
+            // The core of the client knows who it is.
+            let slow = self.exec.slow.split_off(slow_before);
+            let log = move |core: &mut Core| {
+                core.exec.slow.extend(slow);
+                core.log_slow();
+            };
+            self.send(to, Message::Run(Box::new(log)));
+        }
         // What was executed reaches the log before anybody hears of it.
         self.flush_effects();
         self.flush_events();

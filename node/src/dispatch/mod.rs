@@ -10,6 +10,7 @@ pub mod executor;
 pub mod gates;
 pub mod hop;
 pub mod lend;
+pub mod pressure;
 pub mod registry;
 pub mod serve;
 pub mod tally;

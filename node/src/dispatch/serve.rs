@@ -34,21 +34,27 @@ impl Executor {
             reply.error("ERR internal: a command about no key cannot wait");
             return Tried::Answered(reply.buf);
         };
+        let index = command.spec.index();
         if self.lacks_room(&command) {
             reply.error(OOM);
+            self.tally.note_error(OOM.as_bytes());
+            self.tally.note_rejected(index);
             return Tried::Answered(reply.buf);
         }
         let who = Who { db: asking.db, no_touch: asking.no_touch, origin: Origin::Client };
         self.effects.begin_unit();
-        let mut cx = self.context(None, who, &mut reply);
-        cx.waits = Waits::May;
-        cx.run(handler, asking.request.args());
-        let waits = cx.waits;
+        let mut waits = Waits::May;
+        self.counted(index, command.timed, |exec| {
+            let mut cx = exec.context(None, who, &mut reply);
+            cx.waits = Waits::May;
+            cx.run(handler, asking.request.args());
+            waits = cx.waits;
+        });
         self.effects.end_unit();
         self.serve_if_ready();
         let wanted = Wanted::of(command.spec.name, &asking.request);
         let (Waits::Wants(timeout_ms), Some(wanted)) = (waits, wanted) else {
-            self.tally.note_reply(&reply.buf);
+            self.tally.note_reply(index, &reply.buf);
             return Tried::Answered(reply.buf);
         };
         let waiter = Arc::new(Waiter::new(asking, &wanted, |key| self.shard_of(key)));
@@ -118,7 +124,7 @@ impl Executor {
                 // Not to be: there was something to take.
                 reply.null_array();
             }
-            self.tally.note_reply(&reply.buf);
+            self.tally.note_reply(command.spec.index(), &reply.buf);
             self.served.push(Served { waiter: Arc::clone(waiter), reply: reply.buf });
         }
         self.effects.end_unit();

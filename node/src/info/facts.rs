@@ -6,6 +6,7 @@ use super::{Report, Section, Sections, process};
 use crate::config::Config;
 use crate::connection::{Connection, Peer};
 use crate::core::Core;
+use crate::dispatch::tally::CommandTally;
 use crate::pubsub::Kind;
 use crate::shared::Shared;
 use koltso_proto::id::{DbIndex, UnixMs};
@@ -40,8 +41,8 @@ pub struct CoreFacts {
     pub errors: Vec<(String, u64)>,
     /// What its clients are subscribed to, if it was asked for.
     pub subscribed: Vec<(Kind, Vec<Arc<[u8]>>)>,
-    /// Calls, if they were asked for: command, count.
-    pub calls: Vec<(&'static str, u64)>,
+    /// What is known of each command, if it was asked for.
+    pub commands: Vec<(&'static str, CommandTally)>,
 }
 
 /// Memory of clients, in bytes.
@@ -111,8 +112,8 @@ impl CoreFacts {
         if sections.has(Section::ErrorStats) {
             facts.errors = core.exec.tally.codes().to_vec();
         }
-        if sections.has(Section::CommandStats) {
-            facts.calls = core.exec.tally.calls();
+        if sections.has(Section::CommandStats) || sections.has(Section::LatencyStats) {
+            facts.commands = core.exec.tally.commands();
         }
         if sections.has(Section::Keyspace) {
             facts.keyspace = keyspace(core);

@@ -40,7 +40,7 @@ impl MemoryFacts {
             backlog: if log.is_active { log.backlog } else { 0 },
             replication: log.held,
             replicas: clients.replicas + log.held.saturating_sub(log.backlog) + snapshot,
-            spared: log.held + snapshot,
+            spared: facts.shared.pressure.not_counted.load(Relaxed) + snapshot,
             clients: clients.normal,
         }
     }

@@ -18,7 +18,7 @@ mod report;
 mod sections;
 mod server;
 mod stats;
-mod tables;
+pub mod tables;
 
 pub use facts::{CoreFacts, Facts};
 pub use report::{Report, human};
@@ -42,7 +42,7 @@ pub fn text(sections: Sections, facts: &Facts) -> String {
             Section::Modules => report.section("Modules"),
             Section::CommandStats => tables::commands(&mut report, facts),
             Section::ErrorStats => tables::errors(&mut report, facts),
-            Section::LatencyStats => report.section("Latencystats"),
+            Section::LatencyStats => tables::latencies(&mut report, facts),
             Section::Cluster => {
                 report.section("Cluster");
                 report.put("cluster_enabled", 0);

@@ -170,14 +170,16 @@ impl Core {
                 if here && set.single().is_none_or(|only| only == self.exec.id) && !matches!(command.run, Run::AllKeys(_)) =>
             {
                 let mut reply = Reply::new(false);
-                self.exec.execute(handler, who, &mut reply, args);
+                let (index, timed) = (command.spec.index(), command.timed);
+                self.exec.counted(index, timed, |exec| exec.execute(handler, who, &mut reply, args));
                 report_failure(&reply.buf, args);
                 self.whole_unit(token)
             }
             Route::Peer(peer) => {
                 let Some(conn) = self.conn(token) else { return Applied::Dispatched };
                 let seq = conn.await_reply();
-                let asker = Asker { token, seq, db: who.db, resp3: false, no_touch: true, origin: Origin::Primary };
+                let asker =
+                    Asker { token, seq, db: who.db, resp3: false, no_touch: true, muted: false, origin: Origin::Primary };
                 self.exec.outbox.push(peer, asker, command.spec.index() as u16, args);
                 self.whole_unit(token)
             }
@@ -270,7 +272,8 @@ impl Core {
         let Some(conn) = self.conn(token) else { return };
         let who = Who { db: conn.session.db, no_touch: true, origin: Origin::Primary };
         let mut reply = Reply::new(false);
-        self.exec.context(None, who, &mut reply).run(handler, request.args());
+        let (index, args) = (command.spec.index(), request.args());
+        self.exec.counted(index, command.timed, |exec| exec.context(None, who, &mut reply).run(handler, args));
         report_failure(&reply.buf, request.args());
     }
 
@@ -294,7 +297,10 @@ impl Core {
         let whole = stream.unlogged.len() - open.min(stream.unlogged.len());
         if whole > 0 {
             let rest = stream.unlogged.split_off(whole);
-            let bytes = std::mem::replace(&mut stream.unlogged, rest);
+            let mut bytes = std::mem::replace(&mut stream.unlogged, rest);
+            if bytes.capacity() - bytes.len() > bytes.len() / 4 {
+                bytes.shrink_to_fit();
+            }
             stream.checkpoints.push_back((next_seq, stream.dispatched));
             if let Some(replication) = &mut self.replication {
                 replication.log.append_verbatim(Bytes::from(bytes));

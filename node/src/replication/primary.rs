@@ -305,7 +305,7 @@ impl Core {
         }
         if replication.replicas.is_empty() {
             replication.log.trim(None);
-            self.shared.log_len.store(replication.log.held_len(), std::sync::atomic::Ordering::Relaxed);
+            self.shared.pressure.not_counted.store(replication.log.beyond_backlog(), std::sync::atomic::Ordering::Relaxed);
             return;
         }
         self.drop_slow_replicas();
@@ -325,7 +325,7 @@ impl Core {
         let Some(replication) = &mut self.replication else { return };
         let pinned = replication.pinned();
         replication.log.trim(pinned);
-        self.shared.log_len.store(replication.log.held_len(), std::sync::atomic::Ordering::Relaxed);
+        self.shared.pressure.not_counted.store(replication.log.beyond_backlog(), std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Bytes of the log have left towards a replica.

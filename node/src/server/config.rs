@@ -7,7 +7,7 @@ use super::container::{self, Subcommands};
 use crate::config::{Config, PrimaryAddress};
 use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
-use crate::dispatch::registry::{ServerHandler, wrong_arity};
+use crate::dispatch::registry::ServerHandler;
 use crate::logging::{notice, warning};
 use koltso_proto::resp::Reply;
 use std::net::SocketAddr;
@@ -54,7 +54,7 @@ fn get(core: &mut Core, token: Token, request: &OwnedRequest) {
 fn set(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
     if !args.len().is_multiple_of(2) {
-        return core.refuse(token, &wrong_arity("config|set"));
+        return core.refuse(token, "ERR syntax error");
     }
     let words: Vec<&[u8]> = args.from(2).collect();
     let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
@@ -72,6 +72,8 @@ fn set(core: &mut Core, token: Token, request: &OwnedRequest) {
         let value = core.shared.config().get(&[name]).into_iter().next().map(|(_, value)| value).unwrap_or_default();
         notice(&format!("CONFIG SET {name} {}", String::from_utf8_lossy(&value)));
     }
+    // Within a transaction, the commands that follow find it in force here.
+    core.look_at_shared();
     core.gather(token, Core::look_at_shared, |_, _, reply| reply.ok());
 }
 

@@ -1,6 +1,6 @@
 //! A reply that comes later, from another thread or after other cores were asked, in its place among the replies of its client.
 
-use crate::connection::{ReplyMode, Stall, Token};
+use crate::connection::{Stall, Token};
 use crate::core::{Core, Message};
 use crate::reactor::inbox::Sender;
 use koltso_proto::resp::Reply;
@@ -31,7 +31,7 @@ impl Core {
         if stalls {
             conn.stall = Stall::Lend;
         }
-        let muted = matches!(conn.session.reply_mode, ReplyMode::Off | ReplyMode::Skip);
+        let muted = conn.session.reply_mode.mutes();
         Some(Promise { home, core, token, seq, resp3: conn.output.reply.resp3, muted, stalls })
     }
 }
@@ -53,6 +53,9 @@ impl Promise {
         let mut reply = Reply::new(self.resp3);
         write(core, &mut reply);
         let token = self.token;
+        if let [b'-', error @ ..] = &reply.buf[..] {
+            core.exec.tally.note_error(error);
+        }
         let Some(conn) = core.conn(token) else { return };
         conn.fulfil(self.seq, if self.muted { &[] } else { &reply.buf });
         core.resume_in_order(token);

@@ -68,16 +68,14 @@ impl Core {
         let (flag, mut watched) = conn.session.watch.take().unwrap_or_else(|| (Arc::new(WatchFlag::default()), Vec::new()));
         let now = self.exec.now;
         for mut key in keys {
-            if watched.iter().any(|known| known.db == key.db && known.key == key.key) {
+            let shard = self.exec.shard_of(&key.key);
+            let Some(shard) = self.exec.shards[shard].as_deref_mut() else { continue };
+            if !shard.watch.watch(key.db, &key.key, &flag) {
                 continue;
             }
-            let shard = self.exec.shard_of(&key.key);
-            if let Some(shard) = self.exec.shards[shard].as_deref_mut() {
-                shard.watch.watch(key.db, &key.key, &flag);
-                let entry = shard.dbs[key.db.0 as usize].find(&key.key);
-                // A key that is over but still there counts as missing: its removal is not a change.
-                key.live = entry.is_some_and(|entry| entry.expire().is_none_or(|deadline| deadline > now));
-            }
+            let entry = shard.dbs[key.db.0 as usize].find(&key.key);
+            // A key that is over but still there counts as missing: its removal is not a change.
+            key.live = entry.is_some_and(|entry| entry.expire().is_none_or(|deadline| deadline > now));
             watched.push(key);
         }
         if let Some(conn) = self.conn(token) {
@@ -100,35 +98,27 @@ impl Core {
     /// Forgets the keys a connection watches.
     pub(crate) fn unwatch(&mut self, token: Token) {
         let Some((flag, keys)) = self.conn(token).and_then(|conn| conn.session.watch.take()) else { return };
-        self.forget_watch(flag, &keys);
+        self.forget_watch(flag, keys);
     }
 
     /// Has every shard that knows of a flag forget it; nobody waits for that.
-    pub(crate) fn forget_watch(&mut self, flag: Arc<WatchFlag>, keys: &[WatchedKey]) {
-        let mut shards = ShardSet::default();
-        for key in keys {
-            shards.insert(self.exec.shard_of(&key.key));
-        }
-        for index in shards.iter() {
-            if let Some(shard) = self.exec.shards[index].as_deref_mut() {
-                shard.watch.unwatch(&flag);
-                continue;
+    pub(crate) fn forget_watch(&mut self, flag: Arc<WatchFlag>, keys: Vec<WatchedKey>) {
+        let mut elsewhere: Vec<Vec<WatchedKey>> = vec![Vec::new(); self.exec.shards.len()];
+        for watched in keys {
+            let index = self.exec.shard_of(&watched.key);
+            match self.exec.shards[index].as_deref_mut() {
+                Some(shard) => shard.watch.unwatch(watched.db, &watched.key, &flag),
+                None => elsewhere[index].push(watched),
             }
+        }
+        for (index, keys) in elsewhere.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
             let flag = Arc::clone(&flag);
-            self.send(
-                index,
-                Message::Run(Box::new(move |core| {
-                    let own = core.own_shard();
-                    core.with_shards(
-                        own,
-                        Box::new(move |core| {
-                            if let Some(shard) = core.exec.shards[core.exec.id].as_deref_mut() {
-                                shard.watch.unwatch(&flag);
-                            }
-                        }),
-                    );
-                })),
-            );
+            let forget = move |core: &mut Core| {
+                let Some(shard) = core.exec.shards[core.exec.id].as_deref_mut() else { return };
+                keys.iter().for_each(|watched| shard.watch.unwatch(watched.db, &watched.key, &flag));
+            };
+            let visit = move |core: &mut Core| core.with_shards(core.own_shard(), Box::new(forget));
+            self.send(index, Message::Run(Box::new(visit)));
         }
     }
 }

@@ -57,12 +57,14 @@ pub struct WatchList {
 }
 
 impl WatchList {
-    /// Starts watching `key` for the connection that owns `flag`. Watching it twice is watching it once.
-    pub fn watch(&mut self, db: DbIndex, key: &[u8], flag: &Arc<WatchFlag>) {
+    /// Starts watching `key` for the connection that owns `flag`. Watching it twice is watching it once: says whether it is new.
+    pub fn watch(&mut self, db: DbIndex, key: &[u8], flag: &Arc<WatchFlag>) -> bool {
         let flags = &mut self.keys.entry((db, key.into())).or_default().flags;
-        if !flags.iter().any(|known| Arc::ptr_eq(known, flag)) {
+        let is_new = !flags.iter().any(|known| Arc::ptr_eq(known, flag));
+        if is_new {
             flags.push(Arc::clone(flag));
         }
+        is_new
     }
 
     /// A client begins to wait for `key`.
@@ -103,12 +105,14 @@ impl WatchList {
         ready
     }
 
-    /// Forgets everything that the connection that owns `flag` watches.
-    pub fn unwatch(&mut self, flag: &Arc<WatchFlag>) {
-        self.keys.retain(|_, watchers| {
-            watchers.flags.retain(|known| !Arc::ptr_eq(known, flag));
-            !watchers.is_empty()
-        });
+    /// Forgets that the connection that owns `flag` watches `key`.
+    pub fn unwatch(&mut self, db: DbIndex, key: &[u8], flag: &Arc<WatchFlag>) {
+        let key = Watched { db, key };
+        let Some(watchers) = self.keys.get_mut(&key) else { return };
+        watchers.flags.retain(|known| !Arc::ptr_eq(known, flag));
+        if watchers.is_empty() {
+            self.keys.remove(&key);
+        }
     }
 
     /// Says that `key` was touched.
@@ -164,16 +168,19 @@ mod tests {
     fn only_watchers_of_the_touched_key_are_told() {
         let mut list = WatchList::default();
         let (a, b) = (Arc::new(WatchFlag::default()), Arc::new(WatchFlag::default()));
-        list.watch(DbIndex(0), b"x", &a);
-        list.watch(DbIndex(0), b"x", &a);
-        list.watch(DbIndex(1), b"x", &b);
+        assert!(list.watch(DbIndex(0), b"x", &a));
+        assert!(!list.watch(DbIndex(0), b"x", &a));
+        assert!(list.watch(DbIndex(1), b"x", &b));
         list.touched(DbIndex(0), b"y");
         assert!(!a.is_raised() && !b.is_raised());
         list.touched(DbIndex(0), b"x");
         assert!(a.is_raised() && !b.is_raised());
         list.touched_all(DbIndex(0));
         assert!(!b.is_raised());
-        list.unwatch(&b);
+        list.unwatch(DbIndex(1), b"x", &a);
+        assert_eq!(list.keys.len(), 2);
+        list.unwatch(DbIndex(1), b"x", &b);
+        assert_eq!(list.keys.len(), 1);
         list.touched_all(DbIndex(1));
         assert!(!b.is_raised());
     }

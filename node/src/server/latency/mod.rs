@@ -8,6 +8,7 @@ use super::container::{self, Subcommands};
 use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
+use crate::info::tables::summed;
 use monitor::Monitor;
 
 pub const HANDLERS: &[(&str, ServerHandler)] = &[("latency", latency)];
@@ -27,7 +28,7 @@ const HELP: &[&str] = &[
     "GRAPH <event>",
     "    The samples of an event as bars.",
     "HISTOGRAM [<command> ...]",
-    "    Distributions of running times; none are kept.",
+    "    How many calls took how many microseconds at most.",
     "HISTORY <event>",
     "    The samples of an event: time and milliseconds.",
     "LATEST",
@@ -83,8 +84,35 @@ fn reset(core: &mut Core, token: Token, request: &OwnedRequest) {
     core.reply(token, |reply| reply.len(count));
 }
 
-fn histogram(core: &mut Core, token: Token, _: &OwnedRequest) {
-    core.reply(token, |reply| reply.map(0));
+/// Of all commands that were ever run, or of these; a command that has subcommands stands for all of them.
+fn histogram(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let wanted: Vec<Vec<u8>> = request.args().from(2).map(<[u8]>::to_ascii_lowercase).collect();
+    let is_wanted = move |name: &str| {
+        let family = name.split('|').next().unwrap_or_default();
+        wanted.is_empty() || wanted.iter().any(|word| [name, family].iter().any(|name| name.as_bytes() == word))
+    };
+    core.gather(
+        token,
+        |core| core.exec.tally.commands(),
+        move |_, parts, reply| {
+            let mut commands = summed(parts.iter().flatten());
+            commands.retain(|name, tally| tally.spread.is_some() && is_wanted(name));
+            reply.map(commands.len());
+            for (name, tally) in &commands {
+                reply.bulk(name.as_bytes());
+                reply.map(2);
+                reply.bulk(b"calls");
+                reply.int(tally.calls as i64);
+                reply.bulk(b"histogram_usec");
+                let spread = tally.cumulated();
+                reply.map(spread.len());
+                for (us, count) in spread {
+                    reply.int(us as i64);
+                    reply.int(count as i64);
+                }
+            }
+        },
+    );
 }
 
 fn doctor(core: &mut Core, token: Token, _: &OwnedRequest) {

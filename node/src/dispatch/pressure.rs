@@ -1,0 +1,169 @@
+//! Room for writes: keeping below `maxmemory` by evicting.
+//!
+//! A core evicts from the shards that are here. Where these have nothing that may go, and other shards do, the write is let
+//! through, and their cores are told at the end of the turn to evict as well: they do so in slices, until memory is below its
+//! limit again. So does a core itself that has very much to evict. A write is refused only where no shard has anything to give;
+//! cores know that of each other from counts that each one publishes once a turn.
+
+use super::executor::{Executor, ShardSet};
+use super::registry::Command;
+use crate::config::NotifyFlags;
+use crate::shard::Shard;
+use crate::shard::eviction::EvictionPolicy;
+use crate::shared::Gate;
+use rand::RngExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a core evicts before anything else has its turn.
+const EVICTION_BUDGET: Duration = Duration::from_micros(500);
+/// Keys evicted between two looks at the clock.
+const EVICTION_STEP: usize = 16;
+
+/// What cores know of each other about memory.
+#[derive(Debug)]
+pub struct Pressure {
+    /// Bytes in use that do not count against the limit: of the log, what goes beyond the backlog's size. It is there for
+    /// replicas that are behind; if it counted, evictions would feed the log, and the log evictions.
+    pub not_counted: AtomicU64,
+    shards: Box<[ShardLoad]>,
+}
+
+/// How full a shard was when it was last at home. On a cache line of its own: each core writes its own one.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct ShardLoad {
+    keys: AtomicU64,
+    volatile: AtomicU64,
+}
+
+impl Pressure {
+    /// For a node of this many cores.
+    pub fn new(cores: usize) -> Self {
+        Pressure { not_counted: AtomicU64::new(0), shards: (0..cores).map(|_| ShardLoad::default()).collect() }
+    }
+
+    /// The shards that have keys that a policy may evict.
+    fn with_victims(&self, policy: EvictionPolicy) -> ShardSet {
+        let mut set = ShardSet::default();
+        for (index, load) in self.shards.iter().enumerate() {
+            let keys = match policy {
+                EvictionPolicy::NoEviction => 0,
+                _ if policy.is_volatile() => load.volatile.load(Ordering::Relaxed),
+                _ => load.keys.load(Ordering::Relaxed),
+            };
+            if keys > 0 {
+                set.insert(index);
+            }
+        }
+        set
+    }
+}
+
+impl Executor {
+    /// Where a command is about to run: makes room for it if memory is short. True if there is none, and it must not run.
+    #[inline]
+    pub fn lacks_room(&mut self, command: &Command) -> bool {
+        self.gates.has(Gate::MaxMemory) && command.write && !self.make_room() && command.deny_oom
+    }
+
+    /// Evicts if memory is above its limit; false if it is, and nothing can be done about that.
+    #[cold]
+    pub fn make_room(&mut self) -> bool {
+        if self.has_room() || (self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory) {
+            return true;
+        }
+        match self.evict_for(EVICTION_BUDGET) {
+            Evicted::Enough => true,
+            Evicted::NotYet => {
+                self.evicting = true;
+                true
+            }
+            Evicted::All => {
+                let mut others = self.pressure.with_victims(self.config.eviction_policy());
+                self.shards.iter().enumerate().filter(|(_, shard)| shard.is_some()).for_each(|(index, _)| others.remove(index));
+                self.relief.0 |= others.0;
+                !others.is_empty()
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let limit = self.config.maxmemory;
+        // Nor does what a snapshot keeps of what evictions take away.
+        let spared = self.pressure.not_counted.load(Ordering::Relaxed) + self.snapshot.memory.load(Ordering::Relaxed);
+        limit == 0 || crate::alloc::used().saturating_sub(spared) <= limit
+    }
+
+    /// Once a turn where there is a limit: goes on with an eviction that takes longer; true if there is more to do.
+    pub fn go_on_evicting(&mut self) -> bool {
+        if self.evicting && self.shards[self.id].is_some() {
+            let may = !(self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory);
+            self.evicting = may && !self.has_room() && matches!(self.evict_for(EVICTION_BUDGET), Evicted::NotYet);
+            return self.evicting;
+        }
+        false
+    }
+
+    /// Tells the other cores how full this core's own shard is.
+    pub fn publish_load(&self) {
+        let Some(shard) = self.shards[self.id].as_deref() else { return };
+        let (mut keys, mut volatile) = (0, 0);
+        for table in &shard.dbs {
+            keys += table.len() as u64;
+            volatile += table.expires() as u64;
+        }
+        let load = &self.pressure.shards[self.id];
+        load.keys.store(keys, Ordering::Relaxed);
+        load.volatile.store(volatile, Ordering::Relaxed);
+    }
+
+    fn evict_for(&mut self, budget: Duration) -> Evicted {
+        let until = Instant::now() + budget;
+        loop {
+            for _ in 0..EVICTION_STEP {
+                if !self.evict_one() {
+                    return Evicted::All;
+                }
+                // Every key counts: limits may be small.
+                crate::alloc::settle();
+                if self.has_room() {
+                    return Evicted::Enough;
+                }
+            }
+            if Instant::now() >= until {
+                return Evicted::NotYet;
+            }
+        }
+    }
+
+    fn evict_one(&mut self) -> bool {
+        let now = self.now;
+        let (policy, samples) = (self.config.eviction_policy(), self.config.maxmemory_samples as usize);
+        // Not always from the first, where several are here.
+        let start = if self.shards.len() > 1 { self.rng.random_range(0..self.shards.len()) } else { 0 };
+        let rng = &mut self.rng;
+        let (front, back) = self.shards.split_at_mut(start);
+        let mut shards = back.iter_mut().chain(front).filter_map(Option::as_deref_mut);
+        let mut evict = |shard: &mut Shard| Some((shard.evict_one(policy, samples, rng, now)?, shard.logged));
+        let Some(((db, key), logged)) = shards.find_map(&mut evict) else { return false };
+        self.effects.events.push(NotifyFlags::EVICTED, "evicted", db, &key);
+        if logged {
+            let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
+            self.effects.begin_unit();
+            self.effects.push(db, [name, &key[..]].into_iter());
+            self.effects.end_unit();
+        }
+        true
+    }
+}
+
+/// How an eviction went.
+enum Evicted {
+    /// There is room again.
+    Enough,
+    /// It takes longer.
+    NotYet,
+    /// There is nothing more here that may go.
+    All,
+}
