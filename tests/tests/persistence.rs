@@ -289,3 +289,49 @@ fn concurrent_saves_are_refused_in_redis_words() {
         assert!(last > 1_600_000_000);
     });
 }
+
+#[test]
+fn reload_keeps_merges_and_leaves_as_it_is_told() {
+    let pictures = |kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let mut steps = Vec::new();
+        let mut step = |client: &mut Client, options: &[&str]| {
+            let request: Vec<&str> = ["DEBUG", "RELOAD"].iter().chain(options).copied().collect();
+            let reply = client.cmd(&request);
+            steps.push((options.join(" "), format!("{reply:?}"), picture(&server)));
+        };
+        for i in 0..50 {
+            client.must(&["SET", &format!("s:{i}"), "saved"]);
+            client.must(&["RPUSH", &format!("l:{i}"), "a", "b"]);
+        }
+        client.must(&["SAVE"]).ok();
+        client.must(&["DEL", "s:1", "l:1"]);
+        client.must(&["SET", "s:2", "changed"]);
+        client.must(&["SET", "new", "x"]);
+        step(&mut client, &["NOSAVE", "NOFLUSH", "MERGE"]);
+        client.must(&["SET", "s:3", "changed"]);
+        step(&mut client, &["NOSAVE", "MERGE"]);
+        client.must(&["SET", "s:3", "changed"]);
+        step(&mut client, &["NOFLUSH", "MERGE"]);
+        step(&mut client, &["MERGE"]);
+        step(&mut client, &[]);
+        client.must(&["FLUSHALL"]);
+        client.must(&["SET", "other", "x"]);
+        step(&mut client, &["NOSAVE", "NOFLUSH"]);
+        step(&mut client, &["NONSENSE"]);
+        (server, steps)
+    };
+    let (_redis, expected) = pictures(Kind::Redis);
+    with_cores(|kind| {
+        let (server, steps) = pictures(kind);
+        for (step, expected) in steps.iter().zip(&expected) {
+            assert_eq!(step, expected);
+        }
+        // Where redis-server gives up altogether, nothing is lost here.
+        let mut client = server.client();
+        let before = picture(&server);
+        assert!(client.cmd(&["DEBUG", "RELOAD", "NOSAVE", "NOFLUSH"]).is_error());
+        assert_eq!(picture(&server), before);
+    });
+}

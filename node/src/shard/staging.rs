@@ -73,6 +73,26 @@ impl Shard {
         }
     }
 
+    /// Whether a key of the new data set is in the old one, too.
+    pub fn staging_collides(&self) -> bool {
+        let mut pairs = self.staging.iter().flatten().zip(&self.dbs);
+        pairs.any(|(new, old)| new.iter().any(|entry| old.find(entry.key()).is_some()))
+    }
+
+    /// Adds the entries of the new data set to the old one, in place of those with the same keys. Takes as long as that takes:
+    /// for `DEBUG RELOAD NOFLUSH` only.
+    pub fn merge_staging(&mut self, now: UnixMs) {
+        let Some(tables) = self.staging.take() else { return };
+        for (db, mut table) in tables.into_iter().enumerate() {
+            let keys: Vec<Box<[u8]>> = table.iter().map(|entry| entry.key().into()).collect();
+            for key in keys {
+                let Some(entry) = table.remove(&key) else { continue };
+                self.watch.touched(DbIndex(db as u32), &key);
+                self.dbs[db].put(entry, now);
+            }
+        }
+    }
+
     /// Forgets the new data set.
     pub fn abort_staging(&mut self) {
         self.dropping.extend(self.staging.take().into_iter().flatten());

@@ -12,56 +12,68 @@ use std::sync::atomic::Ordering;
 
 const FAILED: &str = "ERR Error trying to load the RDB dump, check server logs.";
 
-/// `DEBUG RELOAD [NOSAVE]`.
+/// How the data set is reloaded.
+#[derive(Clone, Copy)]
+struct Options {
+    /// Whether it is saved before.
+    saves: bool,
+    /// Whether what is there makes way for what is in the file.
+    flushes: bool,
+    /// Whether a key of the file may take the place of one that is there.
+    merges: bool,
+}
+
+/// `DEBUG RELOAD [MERGE] [NOFLUSH] [NOSAVE]`.
 pub fn reload(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
-    let mut saves = true;
+    let mut options = Options { saves: true, flushes: true, merges: false };
     for at in 2..args.len() {
         if args.is(at, "NOSAVE") {
-            saves = false;
-        } else if args.is(at, "MERGE") || args.is(at, "NOFLUSH") {
-            return core
-                .refuse(token, "ERR DEBUG RELOAD always replaces the data set here: MERGE and NOFLUSH are not supported");
+            options.saves = false;
+        } else if args.is(at, "NOFLUSH") {
+            options.flushes = false;
+        } else if args.is(at, "MERGE") {
+            options.merges = true;
         } else {
             return core.refuse(token, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
         }
     }
     let Some(promise) = core.promise(token) else { return };
-    core.on_log_core(move |core| core.begin_reload(promise, saves));
+    core.on_log_core(move |core| core.begin_reload(promise, options));
 }
 
 impl Core {
-    fn begin_reload(&mut self, promise: Promise, saves: bool) {
+    fn begin_reload(&mut self, promise: Promise, options: Options) {
         if self.snapshot_is_running() {
             return promise.keep(|_, reply| reply.error("ERR A save or a synchronisation is in progress; try again"));
         }
         // By message: the shards that are here when the pause is in force are given back first.
         let go_on = move |core: &mut Core| {
-            core.send(0, Message::Run(Box::new(move |core| core.reload_paused(promise, saves))));
+            core.send(0, Message::Run(Box::new(move |core| core.reload_paused(promise, options))));
         };
         self.begin_pause(u64::MAX, true, Box::new(go_on));
     }
 
-    fn reload_paused(&mut self, promise: Promise, saves: bool) {
+    fn reload_paused(&mut self, promise: Promise, options: Options) {
         let upstream = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref()?.token);
         if let Some(token) = upstream {
             self.stall(token, Stall::Lend);
         }
-        if !saves {
-            return self.load_again(promise, upstream);
+        if !options.saves {
+            return self.load_again(promise, upstream, options);
         }
         self.save_snapshot(Box::new(move |core, outcome| match outcome {
-            Ok(()) => core.load_again(promise, upstream),
+            Ok(()) => core.load_again(promise, upstream, options),
             Err(_) => core.end_reload(promise, upstream, Some("ERR Error trying to save the RDB dump, check server logs.")),
         }));
     }
 
-    fn load_again(&mut self, promise: Promise, upstream: Option<Token>) {
+    fn load_again(&mut self, promise: Promise, upstream: Option<Token>, options: Options) {
         self.with_all_shards(Box::new(move |core| {
             core.exec.shards.iter_mut().flatten().for_each(|shard| shard.begin_staging());
             let log_core = core.peers[0].clone();
             let done = Box::new(move |outcome| {
-                log_core.send(Message::Run(Box::new(move |core| core.take_in(promise, upstream, outcome))));
+                log_core.send(Message::Run(Box::new(move |core| core.take_in(promise, upstream, options, outcome))));
             });
             let config = &core.exec.config;
             let job = LoadJob {
@@ -74,12 +86,19 @@ impl Core {
         }));
     }
 
-    fn take_in(&mut self, promise: Promise, upstream: Option<Token>, outcome: Result<Loaded, String>) {
+    fn take_in(&mut self, promise: Promise, upstream: Option<Token>, options: Options, outcome: Result<Loaded, String>) {
         self.with_all_shards(Box::new(move |core| {
+            let now = core.exec.now;
+            let collides =
+                !options.flushes && !options.merges && core.exec.shards.iter().flatten().any(|shard| shard.staging_collides());
+            let outcome = outcome.and_then(|loaded| match collides {
+                false => Ok(loaded),
+                true => Err("a key of the file is there already; MERGE lets it take the place".to_string()),
+            });
             let shards = core.exec.shards.iter_mut().flatten();
             let error = match &outcome {
                 Ok(loaded) => {
-                    shards.for_each(|shard| shard.commit_staging());
+                    shards.for_each(|shard| if options.flushes { shard.commit_staging() } else { shard.merge_staging(now) });
                     core.shared.save.last_loaded.store(loaded.keys, Ordering::Relaxed);
                     notice(&format!("DB reloaded by DEBUG RELOAD: {} keys", loaded.keys));
                     None
