@@ -68,6 +68,17 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// Gives what is free back to the kernel: pages that any thread has freed, and what this thread keeps for later. Takes time in
+/// proportion to that, which is why cores leave it to the service thread. The allocator by itself does it only when it is next
+/// asked for pages, so a node that is idle after a large deletion would stay as large as it was.
+pub fn give_back() {
+    unsafe extern "C" {
+        fn mi_collect(force: bool);
+    }
+    // SAFETY: this function of mimalloc may be called by any thread at any time, and has no preconditions.
+    unsafe { mi_collect(true) }
+}
+
 /// Adds the calling thread's count to the total, so that little use shows as well.
 pub fn settle() {
     let drift = DRIFT.try_with(|drift| drift.replace(0)).unwrap_or(0);

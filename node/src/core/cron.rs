@@ -5,6 +5,8 @@ use crate::config::NotifyFlags;
 use crate::connection::{Closing, Peer, Stall, Token};
 use crate::server::latency::monitor::Sample;
 use crate::server::slowlog::SlowEntry;
+use crate::service::ServiceCommand;
+use crate::shard::graveyard;
 use crate::shared::{Gate, add};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -17,6 +19,10 @@ const EXPIRY_BUDGET: Duration = Duration::from_micros(500);
 const TIMED_ALWAYS_US: i64 = 1000;
 /// Entries of flushed tables freed in one turn.
 const DROP_STEP: usize = 512;
+/// Less than this is kept for what comes next, in bytes.
+const GIVE_BACK_MIN: u64 = 16 << 20;
+/// How long values that are slow to drop are worked at in one turn.
+const DROP_BUDGET: Duration = Duration::from_micros(300);
 /// Entries looked at between two looks at the clock.
 const EXPIRY_STEP: usize = 2048;
 
@@ -33,6 +39,19 @@ impl Core {
             self.link_cron();
             self.save_cron();
             self.advance_shutdown();
+            self.give_back_memory();
+        }
+    }
+
+    /// Once for all cores: has memory given back to the kernel when much of it has become free, and no more is becoming so.
+    fn give_back_memory(&mut self) {
+        let used = crate::alloc::used();
+        let falling = used < self.memory_before;
+        self.memory_before = used;
+        self.memory_high = self.memory_high.max(used);
+        if !falling && self.memory_high - used > GIVE_BACK_MIN.max(used / 8) {
+            self.memory_high = used;
+            self.service.send(ServiceCommand::GiveBack);
         }
     }
 
@@ -104,8 +123,15 @@ impl Core {
 
     /// Frees some of what was flushed or replaced; true if there is more.
     pub(super) fn slice_of_dropping(&mut self) -> bool {
+        let service = &self.service;
+        if !graveyard::is_empty()
+            && !graveyard::dig(Instant::now() + DROP_BUDGET, |value| service.send(ServiceCommand::Drop(value)))
+        {
+            return true;
+        }
         let id = self.exec.id;
-        self.exec.shards[id].as_deref_mut().is_some_and(|shard| shard.drop_step(DROP_STEP))
+        let more = self.exec.shards[id].as_deref_mut().is_some_and(|shard| shard.drop_step(DROP_STEP));
+        more || !graveyard::is_empty()
     }
 
     /// Evicts if there was more to evict than was possible at once, and has other cores evict; true if there is more.

@@ -83,6 +83,9 @@ pub struct Core {
     /// On the log's core: a shutdown under way.
     pub(crate) shutdown: Option<Box<crate::server::shutdown::Shutdown>>,
     pub(crate) paused: Vec<(Token, crate::connection::OwnedRequest)>,
+    /// The most memory in use since some was given back to the kernel, and what was in use a moment ago, in bytes.
+    pub(crate) memory_high: u64,
+    pub(crate) memory_before: u64,
     seen_config: u64,
     next_cron: Instant,
     /// Set when this core has nothing more to do.
@@ -145,6 +148,8 @@ impl Core {
             taking: None,
             shutdown: None,
             paused: Vec::new(),
+            memory_high: 0,
+            memory_before: 0,
             seen_config: 0,
             next_cron: Instant::now(),
             stopped: false,

@@ -10,6 +10,7 @@ use super::registry::Command;
 use crate::config::NotifyFlags;
 use crate::shard::Shard;
 use crate::shard::eviction::EvictionPolicy;
+use crate::shard::graveyard;
 use crate::shared::Gate;
 use rand::RngExt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -121,9 +122,23 @@ impl Executor {
     fn evict_for(&mut self, budget: Duration) -> Evicted {
         let until = Instant::now() + budget;
         loop {
+            // What is on its way out must be gone before more is given up for it.
+            if !graveyard::is_empty() {
+                let all = graveyard::dig(until, drop);
+                crate::alloc::settle();
+                if self.has_room() {
+                    return Evicted::Enough;
+                }
+                if !all {
+                    return Evicted::NotYet;
+                }
+            }
             for _ in 0..EVICTION_STEP {
                 if !self.evict_one() {
                     return Evicted::All;
+                }
+                if !graveyard::is_empty() {
+                    break;
                 }
                 // Every key counts: limits may be small.
                 crate::alloc::settle();

@@ -21,6 +21,7 @@ pub use sync::{Member, MemberEnd, Order, SyncJob};
 
 use crate::core::Message;
 use crate::reactor::inbox::Sender;
+use crate::shard::value::Value;
 use crate::shared::Shared;
 use crate::snapshot::Flow;
 use std::sync::Arc;
@@ -36,6 +37,10 @@ pub enum ServiceCommand {
     Link(LinkJob),
     /// Load a file.
     Load(LoadJob),
+    /// Drop a long string, which takes time because its pages go back to the kernel.
+    Drop(Value),
+    /// Give memory that is free back to the kernel.
+    GiveBack,
     /// Stop.
     Stop,
 }
@@ -98,6 +103,8 @@ pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings) {
                 ServiceCommand::Save(job) => drop(tokio_uring::spawn(save::run(job, surroundings))),
                 ServiceCommand::Link(job) => drop(tokio_uring::spawn(handshake::run(job, surroundings))),
                 ServiceCommand::Load(job) => drop(tokio_uring::spawn(load::run(job, surroundings))),
+                ServiceCommand::Drop(value) => drop(value),
+                ServiceCommand::GiveBack => crate::alloc::give_back(),
                 ServiceCommand::Stop => return,
             }
         }

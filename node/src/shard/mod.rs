@@ -11,6 +11,7 @@ pub mod digest;
 pub mod entry;
 pub mod eviction;
 pub mod expiry;
+pub mod graveyard;
 pub mod keyspace;
 #[allow(unsafe_code)]
 mod packed;

@@ -4,6 +4,7 @@
 //! because they share their parts, and encoded bit by bit afterwards: a write has to wait for the clone only.
 
 use super::entry::EntryRef;
+use super::graveyard;
 use super::packed::SegmentIter;
 use super::snapshot::SegmentSink;
 use super::value::rdb::{BodyWriter, kind_of, put_body};
@@ -145,9 +146,12 @@ impl SegmentSink for RdbSink {
 
     fn go_on(&mut self, budget: usize) -> bool {
         let Some(first) = self.deferred.front_mut() else { return false };
-        if first.writer.put_some(&mut first.out, first.value.view(), budget, self.lzf.as_mut()) {
-            let whole = self.deferred.pop_front().map(|first| first.out).unwrap_or_default();
-            self.target.send(self.db, whole);
+        if first.writer.put_some(&mut first.out, first.value.view(), budget, self.lzf.as_mut())
+            && let Some(Deferred { out, value, .. }) = self.deferred.pop_front()
+        {
+            // Nobody else may have it any more.
+            graveyard::drop_value(value);
+            self.target.send(self.db, out);
         }
         !self.deferred.is_empty()
     }

@@ -17,6 +17,7 @@ mod moves;
 mod view;
 
 use super::entry::Entry;
+use super::graveyard;
 use super::value::{Value, ValueMut};
 use ahash::RandomState;
 use arena::{Arena, SlotIndex, Slots};
@@ -293,7 +294,9 @@ impl Segment {
                     own.clear();
                     own.extend_from_slice(bytes);
                 }
-                _ => *own = Arc::new(bytes.to_vec()),
+                _ => {
+                    graveyard::drop_value(Value::Str(std::mem::replace(own, Arc::new(bytes.to_vec()))));
+                }
             }
             if let Some(expire) = expire {
                 raw.0.add(8).cast::<u64>().write(expire.0);
@@ -438,9 +441,25 @@ unsafe fn drop_owned(raw: Raw, header: Header) {
     // SAFETY: by the precondition.
     unsafe {
         if header.is_owned() {
-            raw.value_ptr().drop_in_place();
+            drop_value(raw.value_ptr());
         }
         drop_far_key(raw, header);
+    }
+}
+
+/// Drops a value, or has it dropped later if that takes long.
+///
+/// # Safety
+/// The value is live, and not used again.
+#[inline]
+unsafe fn drop_value(value: NonNull<Value>) {
+    // SAFETY: by the precondition; it is either moved out or dropped, once.
+    unsafe {
+        if value.as_ref().is_slow_to_drop() {
+            graveyard::bury(value.read());
+        } else {
+            value.drop_in_place();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::arena::{Arena, SlotIndex};
 use super::draft::{Body, start};
 use super::layout::Header;
 use super::view::Raw;
-use super::{Segment, Slot, hash_of, tag_of};
+use super::{Segment, Slot, drop_value, hash_of, tag_of};
 use crate::shard::value::Value;
 use ahash::RandomState;
 use hashbrown::HashTable;
@@ -66,7 +66,7 @@ impl Segment {
                 }
                 if old.is_owned() {
                     // The header of the hole does not reach the value, which lies behind it.
-                    old_raw.0.add(old.body_at()).cast::<Value>().drop_in_place();
+                    drop_value(old_raw.0.add(old.body_at()).cast::<Value>());
                 }
             }
         }

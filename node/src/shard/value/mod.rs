@@ -50,6 +50,11 @@ impl Type {
     }
 }
 
+/// A collection of more elements than this is not dropped at once.
+const DROP_ELEMENTS_MAX: usize = 16;
+/// Nor a string of more bytes: its pages go back to the kernel one by one.
+const DROP_BYTES_MAX: usize = 1 << 20;
+
 /// A value that owns its memory.
 #[derive(Clone, Debug)]
 pub enum Value {
@@ -76,6 +81,29 @@ impl Value {
     /// The type.
     pub fn kind(&self) -> Type {
         self.view().kind()
+    }
+
+    /// Whether dropping it takes so long that others would notice, as far as its length tells.
+    pub fn is_slow_to_drop(&self) -> bool {
+        match self {
+            Value::Str(bytes) => bytes.capacity() > DROP_BYTES_MAX,
+            Value::List(list) => list.len() > DROP_ELEMENTS_MAX,
+            Value::Set(set) => set.len() > DROP_ELEMENTS_MAX,
+            Value::Hash(hash) => hash.len() > DROP_ELEMENTS_MAX,
+            Value::Zset(zset) => zset.len() > DROP_ELEMENTS_MAX,
+            Value::Stream(payload) => payload.capacity() > DROP_BYTES_MAX,
+        }
+    }
+
+    /// Drops about `budget` elements; true when nothing is left. Nothing else may be done with the value afterwards.
+    pub fn free_some(&mut self, budget: usize) -> bool {
+        match self {
+            Value::List(list) => list.free_some(budget),
+            Value::Set(set) => set.free_some(budget),
+            Value::Hash(hash) => hash.free_some(budget),
+            Value::Zset(zset) => zset.free_some(budget),
+            Value::Str(_) | Value::Stream(_) => true,
+        }
     }
 
     /// A view of the value.
