@@ -267,3 +267,73 @@ fn a_long_backlog_is_worked_off_in_parts_between_which_others_have_their_turn() 
         assert!(first_ping < all / 4, "a PING took {first_ping:?} of the {all:?} that the backlog took");
     });
 }
+
+#[test]
+fn questions_about_data_are_answered_at_their_place_in_exec() {
+    let replies = |kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        client.must(&["SET", "other", "1"]);
+        let commands: &[&[&str]] = &[
+            &["DEBUG", "DIGEST"],
+            &["DEBUG", "DIGEST-VALUE", "a", "b"],
+            &["SET", "a", "1"],
+            &["DEBUG", "DIGEST-VALUE", "a", "b"],
+            &["SET", "b", "2"],
+            &["DEBUG", "DIGEST"],
+            &["INFO", "keyspace"],
+            &["MEMORY", "USAGE", "a"],
+            &["DEL", "a"],
+            &["MEMORY", "USAGE", "a"],
+            &["DEBUG", "DIGEST-VALUE", "a", "b"],
+            &["DBSIZE"],
+            &["INFO", "keyspace"],
+            &["FLUSHALL"],
+            &["INFO", "keyspace"],
+            &["DEBUG", "DIGEST"],
+            &["DEBUG", "OBJECT", "b"],
+            &["DEBUG", "POPULATE", "100"],
+            &["DBSIZE"],
+            &["DEL", "key:1"],
+        ];
+        client.must(&["MULTI"]);
+        commands.iter().for_each(|command| drop(client.must(command)));
+        let replies = client.must(&["EXEC"]).items();
+        let shown = |(command, reply): (&&[&str], &Value)| match command[0] {
+            // Every server has its own figures.
+            "MEMORY" => format!("{}", reply.is_null()),
+            "INFO" => reply.text().split(",expires").next().unwrap().to_string(),
+            _ => format!("{reply:?}"),
+        };
+        let replies: Vec<String> = commands.iter().zip(&replies).map(shown).collect();
+        assert_eq!(client.must(&["DBSIZE"]), Value::Int(99));
+        replies
+    };
+    let expected = replies(Kind::Redis);
+    with_cores(|kind| assert_eq!(replies(kind), expected));
+}
+
+#[test]
+fn very_many_keys_can_be_watched() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let (mut client, mut other) = (server.client(), server.client());
+        let names: Vec<String> = (0..100_000).map(|i| format!("key:{i}")).collect();
+        let request: Vec<&str> = std::iter::once("WATCH").chain(names.iter().map(String::as_str)).collect();
+        let start = Instant::now();
+        client.must(&request);
+        client.must(&request);
+        client.must(&["UNWATCH"]);
+        // Every one of them is forgotten, and watched again.
+        client.must(&request);
+        other.must(&["SET", "key:99999", "x"]);
+        client.must(&["MULTI"]);
+        assert!(client.must(&["EXEC"]).is_null());
+        client.must(&request);
+        client.must(&["UNWATCH"]);
+        other.must(&["SET", "key:1", "x"]);
+        client.must(&["MULTI"]);
+        assert_eq!(client.must(&["EXEC"]), Value::Array(vec![]));
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    });
+}

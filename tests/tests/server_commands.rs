@@ -1,6 +1,9 @@
 //! What operators and exporters ask a server about itself.
 
+use koltso_tests::client::encode;
 use koltso_tests::{Client, Kind, Seed, Server, Value, dataset, with_cores};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// Fields that redis-cli, redis_exporter and Sentinel read, by section.
 const FIELDS: &[(&str, &str)] = &[
@@ -209,5 +212,213 @@ fn time_and_expiry_use_the_same_clock() {
         assert!((wall - now).abs() <= 1, "{now} and {wall}");
         client.must(&["SET", "k", "v", "EX", "100"]).ok();
         assert!((client.must(&["EXPIRETIME", "k"]).int() - now - 100).abs() <= 1);
+    });
+}
+
+#[test]
+fn config_set_without_a_value_is_refused_in_redis_words() {
+    let replies = |kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let requests: [&[&str]; 3] =
+            [&["CONFIG", "SET", "timeout", "0", "0"], &["CONFIG", "SET", "timeout"], &["CONFIG", "SET", "timeout", "0", "hz"]];
+        requests.map(|request| client.cmd(request).error().to_string())
+    };
+    let expected = replies(Kind::Redis);
+    with_cores(|kind| assert_eq!(replies(kind), expected));
+}
+
+/// Of each command that was asked for: its counts, by their names in `INFO commandstats`.
+fn command_stats(client: &mut Client) -> BTreeMap<String, BTreeMap<String, f64>> {
+    let text = client.must(&["INFO", "commandstats"]).text();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(':'));
+    let counts = |list: &str| {
+        let pairs = list.split(',').filter_map(|pair| pair.split_once('='));
+        pairs.map(|(name, count)| (name.to_string(), count.parse().unwrap())).collect()
+    };
+    lines.map(|(name, list)| (name.to_string(), counts(list))).collect()
+}
+
+#[test]
+fn calls_refusals_and_failures_are_counted_as_redis_counts_them() {
+    let counts = |kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        for i in 0..200 {
+            client.must(&["SET", &format!("k:{i}"), "x"]);
+        }
+        let requests: &[&[&str]] = &[
+            &["INCR", "k:1"],
+            &["INCR", "k:2"],
+            &["INCR", "n"],
+            &["GET"],
+            &["GET", "a", "b"],
+            &["MSET", "a", "1", "b", "2", "c", "3"],
+            &["MSET", "a", "1", "b"],
+            &["LPUSH", "k:3", "x"],
+            &["OBJECT", "ENCODING", "a"],
+            &["OBJECT", "ENCODING"],
+            &["OBJECT", "NONSENSE"],
+            &["CONFIG", "SET", "nonsense", "1"],
+            &["CONFIG", "GET", "timeout"],
+            &["DISCARD"],
+            &["EXEC"],
+            &["MULTI"],
+            &["INCR", "n"],
+            &["LPUSH", "n", "x"],
+            &["SAVE"],
+            &["EXEC"],
+            &["MULTI"],
+            &["INCR", "n"],
+            &["LPUSH", "n", "x"],
+            &["DBSIZE"],
+            &["EXEC"],
+            &["MULTI"],
+            &["INCR", "n"],
+            &["DISCARD"],
+            &["NONSENSE"],
+        ];
+        requests.iter().for_each(|request| drop(client.cmd(request)));
+        let mut stats = command_stats(&mut client);
+        stats.remove("info");
+        stats.remove("hello");
+        stats.remove("ping");
+        stats.values_mut().for_each(|counts| counts.retain(|name, _| !name.starts_with("usec")));
+        stats
+    };
+    let expected = counts(Kind::Redis);
+    with_cores(|kind| assert_eq!(counts(kind), expected));
+}
+
+#[test]
+fn running_times_are_summed_up_and_spread_over_a_histogram() {
+    let check = |kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let sets: Vec<Vec<String>> = (0..5000).map(|i| vec!["SET".into(), format!("k:{i}"), "v".into()]).collect();
+        client.pipeline(&sets);
+        client.must(&["CLIENT", "ID"]);
+        client.must(&["DEBUG", "SLEEP", "0.1"]);
+        for _ in 0..3 {
+            client.must(&["KEYS", "*"]);
+        }
+        let stats = command_stats(&mut client);
+        let set = &stats["set"];
+        assert_eq!(set["calls"], 5000.0);
+        assert!(set["usec"] > 100.0 && set["usec"] < 5e6, "{set:?}");
+        assert!((set["usec_per_call"] - set["usec"] / 5000.0).abs() < 0.01, "{set:?}");
+        assert!(stats["debug"]["usec"] >= 100_000.0, "{stats:?}");
+        assert!(stats["keys"]["usec_per_call"] > set["usec_per_call"], "{stats:?}");
+        let histogram = client.must(&["LATENCY", "HISTOGRAM", "SET", "client", "nonsense", "debug"]).items();
+        let names: Vec<String> = histogram.iter().step_by(2).map(Value::text).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, ["client|id", "debug", "set"]);
+        for (name, of) in names.iter().zip(histogram.iter().skip(1).step_by(2)) {
+            let of = of.clone().items();
+            assert_eq!((of.len(), of[0].text(), of[2].text()), (4, "calls".into(), "histogram_usec".into()));
+            let buckets: Vec<i64> = of[3].clone().items().iter().map(Value::int).collect();
+            let (ends, counts): (Vec<i64>, Vec<i64>) = buckets.chunks(2).map(|pair| (pair[0], pair[1])).unzip();
+            assert!(ends.is_sorted() && counts.is_sorted() && counts.last() == Some(&of[1].int()), "{name}: {buckets:?}");
+            match name.as_str() {
+                "set" => assert_eq!(of[1].int(), 5000),
+                "debug" => assert!(ends[0] >= 100_000, "{buckets:?}"),
+                _ => assert_eq!(of[1].int(), 1),
+            }
+        }
+        assert!(client.must(&["INFO", "latencystats"]).text().contains("latency_percentiles_usec_set:p50="));
+        client.must(&["CONFIG", "RESETSTAT"]);
+        assert!(!command_stats(&mut client).contains_key("set"));
+        let empty = client.must(&["LATENCY", "HISTOGRAM", "set"]);
+        assert_eq!(empty.items().len(), 0);
+    };
+    check(Kind::Redis);
+    with_cores(check);
+}
+
+#[test]
+fn who_wants_no_replies_is_served_no_slower() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let count = 20_000;
+        let wire: Vec<u8> = (0..count).flat_map(|i| encode(&["SET", &format!("k:{i}"), "v"])).collect();
+        let start = Instant::now();
+        client.pipeline_raw(&wire, count);
+        let with_replies = start.elapsed();
+        let start = Instant::now();
+        let wire = [encode(&["CLIENT", "REPLY", "OFF"]), wire, encode(&["CLIENT", "REPLY", "ON"])].concat();
+        client.pipeline_raw(&wire, 1);
+        let without = start.elapsed();
+        assert!(
+            without < 3 * with_replies + Duration::from_millis(30),
+            "{without:?} without replies, {with_replies:?} with them"
+        );
+        // One reply in two is left out, wherever the keys are.
+        let wire: Vec<u8> = (0..2000)
+            .flat_map(|i| {
+                let skipped = if i % 3 == 0 { encode(&["GET", "k:1", "surplus"]) } else { encode(&["GET", &format!("k:{i}")]) };
+                [encode(&["CLIENT", "REPLY", "SKIP"]), skipped, encode(&["STRLEN", &format!("k:{}", 3 * i)])].concat()
+            })
+            .collect();
+        assert!(client.pipeline_raw(&wire, 2000).iter().all(|reply| *reply == Value::Int(1)));
+        assert_eq!(client.must(&["ECHO", "end"]).text(), "end");
+    });
+}
+
+#[test]
+fn huge_values_are_freed_bit_by_bit_however_they_go() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let used = |client: &mut Client| client.info("memory").int("used_memory");
+        let before = used(&mut client);
+        let ends: [&[&str]; 4] = [&["DEL", "huge"], &["UNLINK", "huge"], &["SET", "huge", "x"], &["RENAME", "small", "huge"]];
+        for end in ends {
+            // The shorter of two: the machine may be busy with other things.
+            let mut shortest = f64::MAX;
+            for _ in 0..2 {
+                client.must(&["SET", "small", "x"]);
+                client.must(&["DEL", "huge"]);
+                for batch in 0..500 {
+                    let names: Vec<String> = (0..1000).map(|i| format!("{batch}:{i}")).collect();
+                    let request: Vec<&str> = ["SADD", "huge"].into_iter().chain(names.iter().map(String::as_str)).collect();
+                    client.must(&request);
+                }
+                client.must(&["CONFIG", "RESETSTAT"]);
+                client.must(end);
+                shortest = shortest.min(command_stats(&mut client)[&end[0].to_lowercase()]["usec"]);
+            }
+            assert!(shortest < 1000.0, "{end:?} took {shortest} microseconds");
+        }
+        client.must(&["DEL", "huge"]);
+        koltso_tests::eventually("the memory is free again", || {
+            let now = used(&mut client);
+            koltso_tests::wait::must(now < before + 2_000_000, || format!("{now} in use, {before} at the start"))
+        });
+    });
+}
+
+#[test]
+fn the_memory_of_what_was_huge_goes_back_to_the_system() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let resident = |client: &mut Client| client.info("memory").int("used_memory_rss");
+        let before = resident(&mut client);
+        let elements: Vec<String> = (0..1000).map(|i| format!("{i:0200}")).collect();
+        for batch in 0..300 {
+            let request: Vec<&str> = ["RPUSH", "huge"].into_iter().chain(elements.iter().map(String::as_str)).collect();
+            client.must(&request);
+            client.must(&["SET", &format!("key:{batch}"), "x"]);
+        }
+        client.must(&["SET", "long", &"x".repeat(40_000_000)]);
+        assert!(resident(&mut client) > before + 80_000_000);
+        client.must(&["DEL", "huge", "long"]);
+        koltso_tests::eventually("it is given back", || {
+            let now = resident(&mut client);
+            koltso_tests::wait::must(now < before + 30_000_000, || format!("{now} bytes resident, {before} at the start"))
+        });
+        client.must(&["MEMORY", "PURGE"]).ok();
     });
 }

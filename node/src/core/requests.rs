@@ -290,7 +290,8 @@ impl Core {
         let mut wanted = ShardSet::default();
         for (index, request) in &transaction.commands {
             if let Some(command) = self.exec.registry.by_index(*index) {
-                wanted.0 |= self.exec.shards_of(command, request.args()).0;
+                let asked = if command.asks_shards { ShardSet::all(self.exec.shards.len()) } else { ShardSet::default() };
+                wanted.0 |= asked.0 | self.exec.shards_of(command, request.args()).0;
             }
         }
         let watched = self.conns.get(token.index as usize).and_then(|conn| conn.session.watch.as_ref());

@@ -40,6 +40,8 @@ pub struct Command {
     pub write: bool,
     /// Whether it is refused when memory is short.
     pub deny_oom: bool,
+    /// Whether it may ask about the data of every core: where it stands in a transaction, that borrows every shard.
+    pub asks_shards: bool,
     /// Whether its run time is looked at for the slow log: it is not constant.
     pub timed: bool,
 }
@@ -51,6 +53,9 @@ pub struct Registry {
 
 /// Commands without keys that are about all of them.
 const ALL_KEYS: &[&str] = &["keys", "scan", "dbsize", "randomkey", "flushall", "flushdb", "swapdb"];
+
+/// Commands about the server that look at data, too.
+const ASK_SHARDS: &[&str] = &["debug", "info", "memory"];
 
 /// The registry.
 pub fn registry() -> &'static Registry {
@@ -77,6 +82,7 @@ impl Registry {
                 is_direct: spec.subcommands().is_empty() && !blocks,
                 blocks,
                 write: spec.flags.has(Flags::WRITE),
+                asks_shards: ASK_SHARDS.contains(&name),
                 deny_oom: spec.flags.has(Flags::DENYOOM),
                 timed: !spec.flags.has(Flags::FAST) && name != "set",
             });

@@ -8,6 +8,7 @@ use crate::connection::{Connection, Peer};
 use crate::core::Core;
 use crate::dispatch::tally::CommandTally;
 use crate::pubsub::Kind;
+use crate::shard::Shard;
 use crate::shared::Shared;
 use koltso_proto::id::{DbIndex, UnixMs};
 use std::sync::Arc;
@@ -116,15 +117,14 @@ impl CoreFacts {
             facts.commands = core.exec.tally.commands();
         }
         if sections.has(Section::Keyspace) {
-            facts.keyspace = keyspace(core);
+            facts.keyspace = core.exec.shards[core.exec.id].as_deref().map(keyspace).unwrap_or_default();
         }
         facts
     }
 }
 
-/// The databases of this core's own shard, which is at home.
-fn keyspace(core: &Core) -> Vec<DbFacts> {
-    let Some(shard) = core.exec.shards[core.exec.id].as_deref() else { return Vec::new() };
+/// The databases of a shard.
+pub fn keyspace(shard: &Shard) -> Vec<DbFacts> {
     shard.dbs.iter().map(|table| DbFacts { keys: table.len() as u64, expires: table.expires() as u64 }).collect()
 }
 

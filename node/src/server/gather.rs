@@ -3,6 +3,9 @@
 //! The question travels: each core adds its part and sends it on to the next, and the one that was asked makes a reply of all
 //! parts. What is gathered belongs to one core at a time, so there is nothing to lock. For rare questions only: a round trip
 //! takes as many messages as there are cores.
+//!
+//! A transaction has borrowed every shard if a command of it asks about data: such a question is answered on the spot, so that it
+//! sees what the commands before it have done and nothing of those after it.
 
 use super::promise::Promise;
 use crate::connection::Token;
@@ -35,7 +38,35 @@ impl Core {
         self.start_tour(token, false, per_core, finish);
     }
 
-    /// As [`gather`](Self::gather), and every core's own shard is at home while it is asked.
+    /// Whether a transaction of this client is being executed, and holds every shard.
+    pub fn holds_all_in_exec(&mut self, token: Token) -> bool {
+        self.conn(token).is_some_and(|conn| conn.session.in_exec) && self.exec.shards.iter().all(Option::is_some)
+    }
+
+    /// Looks at every shard, in ascending order, each while it is at home, and then makes the reply, on this core.
+    pub fn ask_each_shard<T: Send + 'static>(
+        &mut self,
+        token: Token,
+        look: impl Fn(&mut Shard, UnixMs) -> T + Send + 'static,
+        finish: impl FnOnce(&mut Core, Vec<T>, &mut Reply) + Send + 'static,
+    ) {
+        if self.holds_all_in_exec(token) {
+            let now = self.exec.now;
+            let parts = self.exec.shards.iter_mut().flatten().map(|shard| look(shard, now)).collect();
+            let Some(promise) = self.promise(token) else { return };
+            return promise.keep_here(self, |core, reply| finish(core, parts, reply));
+        }
+        let visit = move |core: &mut Core| {
+            let (id, now) = (core.exec.id, core.exec.now);
+            core.exec.shards[id].as_deref_mut().map(|shard| look(shard, now))
+        };
+        let finish = move |core: &mut Core, parts: Vec<Option<T>>, reply: &mut Reply| {
+            finish(core, parts.into_iter().flatten().collect(), reply);
+        };
+        self.gather_with_shards(token, visit, finish);
+    }
+
+    /// As [`gather`](Self::gather), and every core's own shard is at home while it is asked. Within `EXEC` only once that is over.
     pub fn gather_with_shards<T: Send + 'static>(
         &mut self,
         token: Token,
@@ -54,6 +85,13 @@ impl Core {
         finish: impl FnOnce(&mut Core, T, &mut Reply) + Send + 'static,
     ) {
         let Some(promise) = self.promise(token) else { return };
+        let now = self.exec.now;
+        if promise.is_within_exec()
+            && let Some(shard) = self.exec.shards[shard].as_deref_mut()
+        {
+            let answer = look(shard, now);
+            return promise.keep_here(self, |core, reply| finish(core, answer, reply));
+        }
         self.flush_outbox();
         let ask = move |core: &mut Core| {
             let own = core.own_shard();
@@ -78,7 +116,12 @@ impl Core {
         look: impl FnOnce(&mut Core) -> T + Send + 'static,
         finish: impl FnOnce(&mut Core, T, &mut Reply) + Send + 'static,
     ) {
+        let holds_all = self.holds_all_in_exec(token);
         let Some(promise) = self.promise(token) else { return };
+        if holds_all {
+            let answer = look(self);
+            return promise.keep_here(self, |core, reply| finish(core, answer, reply));
+        }
         let ask = move |core: &mut Core| {
             core.with_all_shards(Box::new(move |core| {
                 let answer = look(core);

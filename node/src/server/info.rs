@@ -5,21 +5,32 @@ use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
 use crate::info::{self, CoreFacts, Facts, Sections, facts};
 use koltso_proto::id::Offset;
+use koltso_proto::resp::Reply;
 
 pub const HANDLERS: &[(&str, ServerHandler)] = &[("info", info)];
 
 fn info(core: &mut Core, token: Token, request: &OwnedRequest) {
     let sections = Sections::asked(request.args().from(1));
+    with_facts(core, token, sections, move |facts, reply| {
+        reply.verbatim(b"txt", info::text(sections, facts).as_bytes());
+    });
+}
+
+/// Gathers what these sections need, and has a reply made of it. Within `EXEC` the databases are counted at once, and the rest
+/// is what it is when the transaction is over.
+pub fn with_facts(core: &mut Core, token: Token, sections: Sections, finish: impl FnOnce(&Facts, &mut Reply) + Send + 'static) {
     let part = move |core: &mut Core| CoreFacts::of(core, sections);
-    let finish = move |core: &mut Core, parts, reply: &mut koltso_proto::resp::Reply| {
-        let text = info::text(sections, &Facts::new(core, parts));
-        reply.verbatim(b"txt", text.as_bytes());
-    };
-    if facts::need_shards(sections) {
-        core.gather_with_shards(token, part, finish);
-    } else {
-        core.gather(token, part, finish);
+    if !facts::need_shards(sections) {
+        return core.gather(token, part, |core, parts, reply| finish(&Facts::new(core, parts), reply));
     }
+    if !core.holds_all_in_exec(token) {
+        return core.gather_with_shards(token, part, |core, parts, reply| finish(&Facts::new(core, parts), reply));
+    }
+    let counts: Vec<_> = core.exec.shards.iter().flatten().map(|shard| facts::keyspace(shard)).collect();
+    core.gather(token, part, |core, mut parts, reply| {
+        parts.iter_mut().zip(counts).for_each(|(part, count)| part.keyspace = count);
+        finish(&Facts::new(core, parts), reply);
+    });
 }
 
 impl Core {

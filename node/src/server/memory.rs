@@ -1,11 +1,12 @@
 //! MEMORY: what keys and the node as a whole take.
 
 use super::container::{self, Subcommands};
+use super::info::with_facts;
 use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
 use crate::info::memory::{MemoryFacts, percent, ratio};
-use crate::info::{CoreFacts, Facts, Section, Sections, human};
+use crate::info::{Facts, Section, Sections, human};
 use koltso_proto::number::parse_i64;
 use koltso_proto::resp::Reply;
 
@@ -24,7 +25,7 @@ const HELP: &[&str] = &[
     "MALLOC-STATS",
     "    What the allocator says of itself.",
     "PURGE",
-    "    Accepted; the allocator gives memory back by itself.",
+    "    Give memory that is free back to the kernel now, not in a moment.",
 ];
 
 fn memory(core: &mut Core, token: Token, request: &OwnedRequest) {
@@ -62,25 +63,13 @@ fn usage(core: &mut Core, token: Token, request: &OwnedRequest) {
     );
 }
 
-fn sections() -> Sections {
-    Sections::only(Section::Keyspace)
-}
-
 /// Gathers all figures, and has a reply made of them.
-fn with_facts(core: &mut Core, token: Token, finish: impl FnOnce(&Facts, &MemoryFacts, &mut Reply) + Send + 'static) {
-    core.gather_with_shards(
-        token,
-        |core| CoreFacts::of(core, sections()),
-        |core, parts, reply| {
-            let facts = Facts::new(core, parts);
-            let memory = MemoryFacts::of(&facts);
-            finish(&facts, &memory, reply);
-        },
-    );
+fn with_memory(core: &mut Core, token: Token, finish: impl FnOnce(&Facts, &MemoryFacts, &mut Reply) + Send + 'static) {
+    with_facts(core, token, Sections::only(Section::Keyspace), |facts, reply| finish(facts, &MemoryFacts::of(facts), reply));
 }
 
 fn stats(core: &mut Core, token: Token, _: &OwnedRequest) {
-    with_facts(core, token, |facts, memory, reply| {
+    with_memory(core, token, |facts, memory, reply| {
         let keys: u64 = facts.databases().iter().map(|(_, db)| db.keys).sum();
         let data = memory.used.saturating_sub(memory.startup);
         put_stats(
@@ -138,7 +127,7 @@ fn put_stats(reply: &mut Reply, figures: &[(&str, Figure)]) {
 }
 
 fn doctor(core: &mut Core, token: Token, _: &OwnedRequest) {
-    with_facts(core, token, |facts, memory, reply| {
+    with_memory(core, token, |facts, memory, reply| {
         let clients = facts.shared.connected_clients.load(std::sync::atomic::Ordering::Relaxed);
         reply.verbatim(b"txt", diagnosis(memory, clients).as_bytes());
     });
@@ -191,11 +180,11 @@ fn diagnosis(memory: &MemoryFacts, clients: u64) -> String {
 }
 
 fn purge(core: &mut Core, token: Token, _: &OwnedRequest) {
-    core.ok(token);
+    core.gather(token, |_| crate::alloc::give_back(), |_, _, reply| reply.ok());
 }
 
 fn malloc_stats(core: &mut Core, token: Token, _: &OwnedRequest) {
-    with_facts(core, token, |_, memory, reply| {
+    with_memory(core, token, |_, memory, reply| {
         let (used, peak, resident) = (human(memory.used), human(memory.peak), human(memory.resident));
         let text = format!("mimalloc: {used} in use, at most {peak}; {resident} resident\n");
         reply.verbatim(b"txt", text.as_bytes());

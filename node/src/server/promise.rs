@@ -37,6 +37,11 @@ impl Core {
 }
 
 impl Promise {
+    /// Whether a transaction of the client is being executed.
+    pub fn is_within_exec(&self) -> bool {
+        !self.stalls
+    }
+
     /// The core of the client.
     pub fn core(&self) -> usize {
         self.core

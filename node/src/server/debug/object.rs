@@ -77,11 +77,10 @@ pub fn quicklist(core: &mut Core, token: Token, request: &OwnedRequest) {
 pub fn digest_value(core: &mut Core, token: Token, request: &OwnedRequest) {
     let keys: Arc<Vec<Vec<u8>>> = Arc::new(request.args().from(2).map(<[u8]>::to_vec).collect());
     let Some(db) = core.conn(token).map(|conn| conn.session.db) else { return };
-    core.gather_with_shards(
+    core.ask_each_shard(
         token,
-        move |core| {
-            let shard = core.exec.shards[core.exec.id].as_deref();
-            let find = |key: &Vec<u8>| Some(shard?.dbs[db.0 as usize].find(key)?.value_digest());
+        move |shard, _| {
+            let find = |key: &Vec<u8>| Some(shard.dbs[db.0 as usize].find(key)?.value_digest());
             keys.iter().map(find).collect::<Vec<Option<Digest>>>()
         },
         |_, parts, reply| {
@@ -103,12 +102,9 @@ pub fn table_stats(core: &mut Core, token: Token, request: &OwnedRequest) {
         Some(_) => return core.refuse(token, "ERR Out of range database"),
         None => return core.refuse(token, "ERR value is not an integer or out of range"),
     };
-    core.gather_with_shards(
+    core.ask_each_shard(
         token,
-        move |core| {
-            let shard = core.exec.shards[core.exec.id].as_deref();
-            shard.map_or((0, 0, 0), |shard| (shard.dbs[db].len(), shard.dbs[db].expires(), shard.dbs[db].heap_bytes()))
-        },
+        move |shard, _| (shard.dbs[db].len(), shard.dbs[db].expires(), shard.dbs[db].heap_bytes()),
         |_, parts, reply| {
             let line = |(id, (keys, expires, bytes)): (usize, &(usize, usize, usize))| {
                 format!("shard {id}: {keys} keys, {expires} with a deadline, {bytes} bytes of tables\n")

@@ -2,8 +2,10 @@
 
 use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
-use koltso_proto::id::DbIndex;
+use crate::shard::Shard;
+use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::number::parse_i64;
+use koltso_proto::slot;
 use std::sync::Arc;
 
 /// What is to be created.
@@ -34,13 +36,13 @@ pub fn populate(core: &mut Core, token: Token, request: &OwnedRequest) {
     let Some(db) = core.conn(token).map(|conn| conn.session.db) else { return };
     let prefix = if args.len() > 3 { args.get(3).to_vec() } else { b"key".to_vec() };
     let plan = Arc::new(Plan { db, count, prefix, len });
-    // Every core goes through all the names and creates those that are its own.
-    core.gather_with_shards(token, move |core| plan.run_on(core), |_, _, reply| reply.ok());
+    // Every shard goes through all the names and creates those that are its own.
+    let shards = core.exec.shards.len();
+    core.ask_each_shard(token, move |shard, now| plan.run_on(shard, shards, now), |_, _, reply| reply.ok());
 }
 
 impl Plan {
-    fn run_on(&self, core: &mut Core) {
-        let (id, now) = (core.exec.id, core.exec.now);
+    fn run_on(&self, shard: &mut Shard, shards: usize, now: UnixMs) {
         let mut digits = itoa::Buffer::new();
         let mut key = Vec::new();
         let mut value = Vec::new();
@@ -50,10 +52,9 @@ impl Plan {
             key.extend_from_slice(&self.prefix);
             key.push(b':');
             key.extend_from_slice(digits);
-            if core.exec.shard_of(&key) != id {
+            if slot::shard_of(slot::slot_of(&key), shards as u16) != shard.id {
                 continue;
             }
-            let Some(shard) = core.exec.shards[id].as_deref_mut() else { return };
             let table = &mut shard.dbs[self.db.0 as usize];
             if table.find(&key).is_some() {
                 continue;
