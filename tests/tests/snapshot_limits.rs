@@ -4,11 +4,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use koltso_tests::client::encode;
 use koltso_tests::disk::SmallDisk;
+use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_same, wait_link_up};
 use koltso_tests::raw::{Psync, RawReplica};
 use koltso_tests::wait::must;
-use koltso_tests::{Client, Kind, Server, dataset, eventually, eventually_for};
+use koltso_tests::{Client, Kind, Seed, Server, dataset, eventually, eventually_for};
 
 /// Keys and the length of their values: far more than sockets hold, and than a snapshot may keep in memory.
 const KEYS: usize = 120_000;
@@ -28,7 +30,12 @@ fn with_cores(body: impl Fn(Kind)) {
 
 /// A primary that holds the data, and cuts off nobody.
 fn primary(kind: Kind) -> Server {
-    let server = Server::with(kind).set("client-output-buffer-limit", "replica 0 0 0").start();
+    primary_with(kind, "repl-timeout 60")
+}
+
+/// As [`primary`], with more configuration.
+fn primary_with(kind: Kind, config: &str) -> Server {
+    let server = Server::with(kind).set("client-output-buffer-limit", "replica 0 0 0").text(&format!("{config}\n")).start();
     dataset::bulk(&mut server.client(), KEYS, VALUE_LEN);
     server
 }
@@ -38,6 +45,23 @@ fn stuck(server: &Server, eof: bool) -> RawReplica {
     let mut replica = RawReplica::connect(server, eof);
     assert!(matches!(replica.psync(None), Psync::Full(..)));
     replica
+}
+
+/// A replica that has asked for a full copy, and not looked at the answer.
+fn ask_for_copy(server: &Server, eof: bool) -> RawReplica {
+    let mut replica = RawReplica::connect(server, eof);
+    replica.client.send_raw(&encode(&["PSYNC", "?", "-1"])).unwrap();
+    replica
+}
+
+/// The next line that is not empty.
+fn line(replica: &mut RawReplica) -> String {
+    loop {
+        let line = replica.client.line().unwrap();
+        if !line.is_empty() {
+            return String::from_utf8(line).unwrap();
+        }
+    }
 }
 
 /// Writes every key anew.
@@ -110,19 +134,20 @@ fn a_replica_that_wants_the_length_first_gets_it_while_everything_is_overwritten
 }
 
 #[test]
-fn a_stuck_member_delays_no_other_and_gets_everything_in_the_end() {
+fn a_stuck_member_delays_none_of_the_others_and_gets_everything_in_the_end() {
     with_cores(|kind| {
         let server = primary(kind);
         let mut client = server.client();
         let at_cut = digest(&mut client);
         // All of them join one cut.
         client.must(&["CONFIG", "SET", "repl-diskless-sync-delay", "2"]).ok();
-        let mut asks = RawReplica::connect(&server, true);
-        asks.client.send_raw(&koltso_tests::client::encode(&["PSYNC", "?", "-1"])).unwrap();
+        let (mut asks, mut wants_len) = (ask_for_copy(&server, true), ask_for_copy(&server, false));
         let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
         let started = Instant::now();
         wait_link_up(&replica);
-        assert!(started.elapsed() < SOON, "the other one has waited: {:?}", started.elapsed());
+        assert!(line(&mut wants_len).starts_with("+FULLRESYNC"));
+        assert!(digest_of_file(&wants_len.transfer().unwrap().rdb) == at_cut, "the copy is not the data of the cut");
+        assert!(started.elapsed() < SOON, "the others have waited: {:?}", started.elapsed());
         let cuts = server.log().matches("for SYNC with target").count();
         assert_eq!(cuts, 1, "they did not share a cut\n{}", server.log_tail());
         overwrite(&mut client);
@@ -130,12 +155,7 @@ fn a_stuck_member_delays_no_other_and_gets_everything_in_the_end() {
         let info = client.info("persistence");
         assert!(info.int("snapshot_spooled_bytes") > 20 << 20, "{info:?}");
         assert_eq!(info.int("rdb_bgsave_in_progress"), 0, "the snapshot has been taken");
-        let answer = loop {
-            let line = asks.client.line().unwrap();
-            if !line.is_empty() {
-                break String::from_utf8(line).unwrap();
-            }
-        };
+        let answer = line(&mut asks);
         assert!(answer.starts_with("+FULLRESYNC"), "{answer}");
         let transfer = asks.transfer().unwrap();
         assert!(digest_of_file(&transfer.rdb) == at_cut, "the copy is not the data of the cut");
@@ -187,6 +207,67 @@ fn a_snapshot_ends_when_nobody_is_left_to_read_it() {
 }
 
 #[test]
+fn a_reader_that_reads_nothing_goes_at_the_timeout_and_a_slow_one_stays() {
+    with_cores(|kind| {
+        let server = primary_with(kind, "repl-timeout 2");
+        let stuck = stuck(&server, true);
+        let started = Instant::now();
+        server.wait_log("it has not read anything for longer than repl-timeout");
+        assert!(started.elapsed() > Duration::from_secs(1), "{:?}", started.elapsed());
+        wait_all_free(&server);
+        drop(stuck);
+        // Longer than the timeout in all, but never without a byte for as long.
+        let mut client = server.client();
+        let at_cut = digest(&mut client);
+        let mut slow = RawReplica::connect(&server, false);
+        assert!(matches!(slow.psync(None), Psync::Full(..)));
+        let header = line(&mut slow);
+        let len: usize = header.strip_prefix('$').unwrap().parse().unwrap();
+        let (begun, mut rdb) = (Instant::now(), Vec::new());
+        while rdb.len() < len {
+            let step = (len / 16).min(len - rdb.len());
+            rdb.extend(slow.client.exact(step).unwrap());
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        assert!(begun.elapsed() > Duration::from_secs(3), "{:?}", begun.elapsed());
+        assert!(digest_of_file(&rdb) == at_cut, "the copy is not the data of the cut");
+    });
+}
+
+#[test]
+fn replicas_that_come_and_go_under_load_leave_nothing_behind() {
+    let seed = Seed::fresh("come_and_go");
+    with_cores(|kind| {
+        let mut seed = seed.part(0);
+        let server = primary(kind);
+        let load = Load::start(Spec { flushes: true, dbs: vec![1, 9], ..Spec::of(&server) }, &seed);
+        load.wait_more(100);
+        let files = server.open_files();
+        for _ in 0..8 {
+            let mut replicas: Vec<RawReplica> = (0..1 + seed.below(3)).map(|_| ask_for_copy(&server, seed.one_in(2))).collect();
+            load.wait_more(seed.below(200));
+            for replica in &mut replicas {
+                // The rest is dropped: before it is answered, in the middle, or at its end.
+                let some = seed.below(3_000_000) as usize;
+                if seed.one_in(2) {
+                    replica.client.exact(some).unwrap();
+                }
+            }
+        }
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        wait_link_up(&replica);
+        let ledger = load.stop();
+        assert_same(&server, &replica);
+        ledger.assert_kept(&replica);
+        wait_all_free(&server);
+        eventually("sockets and files are closed", || {
+            // The replica that is left has one.
+            must(server.open_files() <= files + 2, || format!("{} of {files}", server.open_files()))
+        });
+    });
+}
+
+#[test]
 fn the_output_buffer_limit_cuts_off_a_stuck_reader() {
     with_cores(|kind| {
         let server = primary(kind);
@@ -225,8 +306,7 @@ fn a_full_disk_cuts_off_slow_readers_only() {
         assert_eq!(client.info("persistence").int("snapshots_given_up"), 1);
         // One beside another that reads: that one gets everything.
         client.must(&["CONFIG", "SET", "repl-diskless-sync-delay", "2"]).ok();
-        let mut asks = RawReplica::connect(&server, true);
-        asks.client.send_raw(&koltso_tests::client::encode(&["PSYNC", "?", "-1"])).unwrap();
+        let mut asks = ask_for_copy(&server, true);
         let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
         wait_link_up(&replica);
         assert_same(&server, &replica);

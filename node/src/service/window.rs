@@ -11,7 +11,8 @@
 //! there by whoever has fallen behind. So nobody waits for a slow reader, and what a slow one costs is disk. The furthest reader
 //! sets the pace of the walk: cores count what they have sent as under way until that one has passed it.
 //!
-//! A reader that wants to know the length first stays at the beginning until everything is here.
+//! A reader that wants to know the length first stays at the beginning until everything is here. Where there is one, the disk sets
+//! the pace: it needs all of it in the file.
 
 use super::Surroundings;
 use super::rdb_out::Piece;
@@ -21,6 +22,7 @@ use crate::snapshot::{Flow, Held};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -116,53 +118,47 @@ impl Window {
         }
         self.release();
         self.changed.notify_waiters();
-        while let Some((bytes, place)) = self.take_aside() {
+        while let Some((start, bytes, place)) = self.too_many() {
             let len = bytes.len() as u64;
-            if let Some(place) = place {
-                match place.write(bytes).await {
-                    Ok(()) => self.state.borrow_mut().spool.iter_mut().for_each(|spool| spool.wrote(len)),
-                    Err(error) => self.lose_laggards(&error),
-                }
+            let outcome = match place {
+                Ok(place) => place.write(bytes).await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                // If all readers have passed these bytes meanwhile, neither they nor the file are there any more.
+                Ok(()) => self.state.borrow_mut().move_aside(start, len),
+                Err(error) => self.lose_laggards(start + len, &error),
             }
-            self.state.borrow_mut().pieces.pop_front();
         }
     }
 
-    /// The first bytes in memory, if there are too many; with where they have to go, if they are still needed.
-    fn take_aside(&self) -> Option<(Bytes, Option<Place>)> {
+    /// The first bytes in memory, if there are too many: where in the stream, what, and where they have to go.
+    fn too_many(&self) -> Option<(u64, Bytes, io::Result<Place>)> {
         let mut state = self.state.borrow_mut();
         let front = state.pieces.front()?;
         if state.end - front.start <= (self.flow.walk_len() + SLACK_LEN) as u64 || state.pieces.len() == 1 {
             return None;
         }
-        let (start, end, bytes) = (front.start, front.end(), front.bytes.clone());
-        if !state.reading().any(|reader| reader.at < end) {
-            state.spool = None;
-            return Some((bytes, None));
-        }
+        let (start, bytes) = (front.start, front.bytes.clone());
         if state.spool.is_none() {
             match Spool::new(start, self.flow.gauges()) {
                 Ok(spool) => state.spool = Some(spool),
-                Err(error) => {
-                    drop(state);
-                    self.lose_laggards(&error);
-                    return Some((bytes, None));
-                }
+                Err(error) => return Some((start, bytes, Err(error))),
             }
         }
-        let place = state.spool.as_ref().map(Spool::writer);
-        Some((bytes, place))
+        let place = state.spool.as_ref().map(Spool::writer)?;
+        Some((start, bytes, Ok(place)))
     }
 
-    /// The first bytes in memory cannot be put aside: whoever still needs them goes.
-    fn lose_laggards(&self, error: &std::io::Error) {
+    /// The first bytes in memory, which end at `end`, cannot be put aside: whoever still needs them goes.
+    fn lose_laggards(&self, end: u64, error: &io::Error) {
         warning(&format!("Cannot put a part of a snapshot aside in a temporary file, for replicas that read slowly: {error}"));
         let mut state = self.state.borrow_mut();
-        let end = state.pieces.front().map_or(0, Stretch::end);
         state.spool = None;
         for reader in state.readers.iter_mut().filter(|reader| reader.at < end) {
             reader.expelled.get_or_insert_with(|| format!("it reads slowly, and the temporary file for it failed: {error}"));
         }
+        state.forget_passed();
         drop(state);
         self.changed.notify_waiters();
     }
@@ -205,11 +201,14 @@ impl Window {
         self.left.notified().await;
     }
 
-    /// Tells the cores of what the furthest reader has passed.
+    /// Lets go of what every reader has passed, and tells the cores of what the furthest one has.
     fn release(&self) {
         let mut state = self.state.borrow_mut();
-        let unpaced = state.hurried || state.reading().all(|reader| reader.wants_len);
-        let at = if unpaced { state.end } else { state.reading().map(|reader| reader.at).max().unwrap_or(0) };
+        state.forget_passed();
+        // Who waits for the length waits for everything, which goes to the file for it anyway.
+        let unpaced = state.hurried || state.reading().any(|reader| reader.wants_len);
+        let furthest = state.reading().map(|reader| reader.at).max();
+        let at = furthest.filter(|_| !unpaced).unwrap_or(state.end);
         state.furthest = state.furthest.max(at);
         while let Some(&(end, shard, len)) = state.under_way.front()
             && end <= state.furthest
@@ -295,6 +294,27 @@ impl State {
 
     fn reader(&mut self, id: u64) -> Option<&mut Reader> {
         self.readers.iter_mut().find(|reader| reader.id == id)
+    }
+
+    /// Lets go of the bytes that every reader has passed.
+    fn forget_passed(&mut self) {
+        let needed = self.reading().map(|reader| reader.at).min().unwrap_or(self.end);
+        if self.pieces.front().is_some_and(|front| front.end() <= needed) {
+            self.spool = None;
+        }
+        while self.pieces.front().is_some_and(|front| front.end() <= needed) {
+            self.pieces.pop_front();
+        }
+    }
+
+    /// The first bytes in memory are in the file now.
+    fn move_aside(&mut self, start: u64, len: u64) {
+        if let Some(spool) = &mut self.spool
+            && self.pieces.front().is_some_and(|front| front.start == start)
+        {
+            spool.wrote(len);
+            self.pieces.pop_front();
+        }
     }
 
     fn find(&mut self, id: u64) -> Found {
