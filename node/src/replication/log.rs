@@ -20,8 +20,10 @@ use std::collections::VecDeque;
 
 use crate::effects::{Batch, put_select};
 
-/// So many small pieces in a row become one.
+/// So many small pieces in a row become one at most, and so many of the newest are left alone.
 const MERGE_COUNT: usize = 256;
+/// The longest piece that is made so, in bytes: history is let go of by pieces.
+const MERGED_LEN_MAX: usize = 16 * 1024;
 /// Pieces are small if they are shorter than this on average, in bytes: what they take beside their bytes is more than a few
 /// percent.
 const SMALL_LEN: usize = 1024;
@@ -226,12 +228,18 @@ impl Log {
     /// was cut from, and takes as much again in the list as a short command does: a busy node that writes little at a time
     /// would need several bytes for each of history. The newest ones stay as they are, since replicas are about to be sent them.
     fn merge(&mut self) {
-        let range = self.merged..self.merged + MERGE_COUNT;
-        let len: usize = self.pieces.range(range.clone()).map(|piece| piece.bytes.len()).sum();
-        if len >= MERGE_COUNT * SMALL_LEN {
-            self.merged += MERGE_COUNT;
+        let (mut count, mut len) = (0, 0);
+        for piece in self.pieces.range(self.merged..).take(MERGE_COUNT) {
+            if len + piece.bytes.len() > MERGED_LEN_MAX {
+                break;
+            }
+            (count, len) = (count + 1, len + piece.bytes.len());
+        }
+        if count * SMALL_LEN < MERGED_LEN_MAX {
+            self.merged += count.max(1);
             return;
         }
+        let range = self.merged..self.merged + count;
         let before = self.pieces[self.merged].before;
         let mut bytes = Vec::with_capacity(len);
         self.pieces.drain(range).for_each(|piece| bytes.extend_from_slice(&piece.bytes));
@@ -284,7 +292,7 @@ mod tests {
         }
         assert!(log.pieces.len() < 1500 && log.pieces.iter().any(|piece| piece.bytes.len() > 1000), "{}", log.pieces.len());
         log.trim(None);
-        assert!(log.held_len() < 20_000 + 4096 && log.merged <= log.pieces.len());
+        assert!(log.held_len() < 20_000 + MERGED_LEN_MAX as u64 && log.merged <= log.pieces.len());
         let at = log.before_first();
         assert_eq!(log.read(at, usize::MAX, usize::MAX).concat(), whole[at.0 as usize..]);
     }
