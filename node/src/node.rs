@@ -1,8 +1,9 @@
 //! A node: its threads, from start to stop.
 
-use crate::config::Config;
+use crate::config::{Config, support};
 use crate::core::{Core, CoreParts, Listeners, Message};
 use crate::dispatch::executor::{CORES_MAX, Executor};
+use crate::dispatch::registry;
 use crate::logging::{self, notice, warning};
 use crate::reactor::inbox::Inbox;
 use crate::reactor::ring::{Ring, RingOptions};
@@ -24,9 +25,12 @@ use std::thread;
 /// Why it cannot start: the cause, and what to do about it.
 pub fn run(config: Config) -> Result<(), String> {
     prepare_process(&config)?;
+    support::refuse(&config)?;
+    registry::rename(&config.renamed_commands);
     end_all_on_panic();
     let processors = processors();
     let cores = if config.cores == 0 { processors.len().max(1) } else { config.cores as usize }.min(CORES_MAX);
+    raise_file_limit(config.maxclients, cores)?;
     let addresses = addresses(&config)?;
     for &address in &addresses {
         probe(address).map_err(|error| format!("Could not create server TCP listening socket {address}: {error}"))?;
@@ -34,19 +38,25 @@ pub fn run(config: Config) -> Result<(), String> {
     let run_id = random_id().to_string();
     let shared = Arc::new(Shared::new(config.clone(), cores, run_id, now_ms()));
     notice(&format!("Koltso {} is starting: {cores} cores, port {}", env!("CARGO_PKG_VERSION"), config.port));
+    let idle = support::without_effect(&config);
+    if !idle.is_empty() {
+        warning(&format!("These directives are set and have no effect here: {}", idle.join(", ")));
+    }
     let inboxes = (0..cores).map(|_| Inbox::new()).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     let peers: Vec<_> = inboxes.iter().map(Inbox::sender).collect();
     // Before anybody can ask: what is on disk is not there yet.
     shared.set_gate(Gate::Loading, config.rdb_path().exists());
     let (service, commands) = service::channel();
     let surroundings = Surroundings { cores: Arc::new(peers.clone()), shared: Arc::clone(&shared) };
+    let (started, ready) = std::sync::mpsc::channel();
     let service_thread = thread::Builder::new()
         .name("service".to_string())
         .spawn(move || {
             thread_hints::yield_to_others();
-            service::run(commands, surroundings);
+            service::run(commands, surroundings, &started);
         })
         .map_err(|error| error.to_string())?;
+    ready.recv().map_err(|_| "the service thread did not start".to_string())?.map_err(|error| refusal::explain(&error))?;
     stop_on_signals(peers[0].clone());
     let (started, ready) = std::sync::mpsc::channel();
     let mut threads = Vec::new();
@@ -203,7 +213,6 @@ fn prepare_process(config: &Config) -> Result<(), String> {
     logging::log_to(config.logfile.as_path())
         .map_err(|error| format!("Can't open the log file {}: {error}", config.logfile))?;
     std::env::set_current_dir(&config.dir).map_err(|error| format!("Can't chdir to '{}': {error}", config.dir.display()))?;
-    raise_file_limit(config.maxclients + 128);
     if config.disable_thp {
         // A page of two megabytes is cleared at once, which is a stall of milliseconds in the middle of a write.
         let _ = rustix::thread::disable_transparent_huge_pages(true);
@@ -226,12 +235,24 @@ fn end_all_on_panic() {
     }));
 }
 
-fn raise_file_limit(wanted: u64) {
+/// Raises the limit of open files to what the clients need, as far as that is allowed.
+///
+/// # Errors
+/// When not even the cores have enough.
+fn raise_file_limit(clients: u64, cores: usize) -> Result<(), String> {
     use rustix::process::{Resource, getrlimit, setrlimit};
+    let (wanted, needed) = (clients + 128, 32 + 8 * cores as u64);
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current.is_some_and(|current| current < wanted) {
         limit.current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
         let _ = setrlimit(Resource::Nofile, limit);
+    }
+    match getrlimit(Resource::Nofile).current {
+        Some(current) if current < needed => Err(format!(
+            "This process may open {current} files, and {cores} cores need {needed} even without clients. Raise the limit: \
+             `ulimit -n`, or LimitNOFILE= in the systemd unit."
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -89,6 +89,8 @@ impl Asked {
 pub struct Counters {
     pub total_connections_received: AtomicU64,
     pub total_commands_processed: AtomicU64,
+    pub total_reads_processed: AtomicU64,
+    pub total_writes_processed: AtomicU64,
     pub total_net_input_bytes: AtomicU64,
     pub total_net_output_bytes: AtomicU64,
     pub total_net_repl_input_bytes: AtomicU64,
@@ -113,6 +115,8 @@ impl Counters {
         for counter in [
             &self.total_connections_received,
             &self.total_commands_processed,
+            &self.total_reads_processed,
+            &self.total_writes_processed,
             &self.total_net_input_bytes,
             &self.total_net_output_bytes,
             &self.total_net_repl_input_bytes,

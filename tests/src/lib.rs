@@ -5,7 +5,7 @@
 //! targets in [`fuzz`] call that code, because they test it.
 //!
 //! Environment: `KOLTSO_BIN` names the binary under test (default: beside the test executable's profile folder),
-//! `KOLTSO_SEED` repeats a run, `KOLTSO_SELFCHECK=redis` puts a redis-server in koltso's place, which proves a test right.
+//! `KOLTSO_SEED` repeats a run, `KOLTSO_CORES` says with how many cores koltso is started, `KOLTSO_SELFCHECK=redis` puts a redis-server in koltso's place, which proves a test right.
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -33,9 +33,11 @@ pub use server::{Kind, Server};
 pub use value::Value;
 pub use wait::{eventually, eventually_for};
 
-/// Runs a test body once with one core and once with three, which covers the local path and hop and lend.
+/// Runs a test body once with one core and once with three, which covers the local path and hop and lend; or with the number
+/// of cores that `KOLTSO_CORES` says.
 pub fn with_cores(mut body: impl FnMut(Kind)) {
-    for cores in [1, 3] {
+    let asked = std::env::var("KOLTSO_CORES").ok().and_then(|cores| cores.parse().ok());
+    for cores in asked.map_or(vec![1, 3], |cores| vec![cores]) {
         println!("--- cores {cores}");
         body(Kind::Koltso { cores });
     }

@@ -249,7 +249,12 @@ fn a_synchronisation_step_by_step() {
                 let state = info.replicas().first().map(|line| line["state"].clone()).unwrap_or_default();
                 let role = replica.client().must(&["ROLE"]).items()[3].text();
                 let read = below.find("master_sync_read_bytes").and_then(|bytes| bytes.parse::<i64>().ok()).unwrap_or(0);
-                let seen = ["wait_bgsave", "send_bulk"].contains(&state.as_str()) && role == "sync" && read > 0;
+                let seen = ["wait_bgsave", "send_bulk"].contains(&state.as_str())
+                    && role == "sync"
+                    && read > 0
+                    && below.find("master_sync_in_progress") == Some("1")
+                    && below.find("master_link_status") == Some("down")
+                    && below.find("master_sync_last_io_seconds_ago").is_some();
                 must(seen, || format!("{state:?} {role:?}\n{below:?}"))
             });
             primary.client().must(&["SET", "changed", "meanwhile"]).ok();

@@ -66,6 +66,43 @@ fn info_has_the_fields_that_exporters_read() {
     });
 }
 
+/// `rejected_calls` and `failed_calls` of a command.
+fn trouble(client: &mut Client, command: &str) -> String {
+    let info = client.info("commandstats");
+    let line = info.find(&format!("cmdstat_{command}")).unwrap_or_default();
+    line.split(',').filter(|field| field.contains("ed_calls")).collect::<Vec<_>>().join(",")
+}
+
+#[test]
+fn statistics_tell_what_was_refused_from_what_failed_and_how_long_it_took() {
+    let run = |kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        client.pipeline(&(0..3000).map(|i| vec!["SET".to_string(), format!("k{i}"), "v".to_string()]).collect::<Vec<_>>());
+        for bad in ["GET", "GET a b", "LPUSH k1 x", "LPUSH k2 x", "INCR k3", "CONFIG SET maxmemory x", "NOSUCH", "EXEC"] {
+            assert!(client.cmd(&bad.split(' ').collect::<Vec<_>>()).is_error(), "{bad}");
+        }
+        client.must(&["GETEX", "k7", "EX", "1000"]);
+        let trouble = ["get", "lpush", "incr", "config|set", "exec", "set"].map(|name| trouble(&mut client, name));
+        let line = client.info("commandstats").text("cmdstat_set").to_string();
+        let usec: u64 = line.split("usec=").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap();
+        assert!((10..10_000_000).contains(&usec), "{line}");
+        koltso_tests::eventually("reads and writes are counted", || {
+            let info = client.info("stats");
+            let counts = (info.int("total_reads_processed"), info.int("total_writes_processed"));
+            koltso_tests::wait::must(counts.0 > 9 && counts.1 > 9, || format!("{counts:?}"))
+        });
+        if kind.is_koltso() {
+            let db = client.info("keyspace").text("db0").to_string();
+            let ttl: u64 = db.split("avg_ttl=").nth(1).unwrap().parse().unwrap();
+            assert!((900_000..=1_000_000).contains(&ttl), "{db}");
+        }
+        trouble
+    };
+    let expected = run(Kind::Redis);
+    with_cores(|kind| assert_eq!(run(kind), expected));
+}
+
 #[test]
 fn command_info_agrees_with_redis() {
     let names = "get set setex psetex setnx append getrange setrange substr strlen incr decr incrby decrby incrbyfloat getset \

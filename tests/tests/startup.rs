@@ -3,9 +3,10 @@
 use std::fs;
 use std::process::Command;
 
+use koltso_tests::oracle::{assert_same, wait_link_up};
 use koltso_tests::server::{fresh_dir, koltso_binary, redis_binary, selfcheck};
 use koltso_tests::wait::must;
-use koltso_tests::{Kind, Server, Value, eventually, with_cores};
+use koltso_tests::{Kind, Seed, Server, Value, dataset, eventually, with_cores};
 
 /// Runs the binary with arguments on which it must end by itself.
 fn run(args: &[&str]) -> (bool, String) {
@@ -136,6 +137,123 @@ fn logfile_gets_the_log() {
         });
         fs::remove_dir_all(dir).unwrap();
     });
+}
+
+#[test]
+fn a_renamed_command_answers_to_its_new_name_alone_and_replicates_under_its_own() {
+    with_cores(|kind| {
+        let text = "rename-command SET Put\nrename-command FLUSHALL \"\"\nrename-command CONFIG secret-config\n";
+        let server = Server::with(kind).text(text).start();
+        let mut client = server.client();
+        client.must(&["PUT", "k", "v"]).ok();
+        client.must(&["put", "k2", "v"]).ok();
+        for gone in [&["SET", "k", "w"][..], &["FLUSHALL"], &["CONFIG", "GET", "port"]] {
+            assert!(client.cmd(gone).error().starts_with(&format!("ERR unknown command '{}'", gone[0])));
+        }
+        assert_eq!(client.must(&["SECRET-CONFIG", "GET", "port"]).items()[1].text(), server.port().to_string());
+        if !kind.is_koltso() {
+            return;
+        }
+        // Neither side of a replication needs to know how the other's clients call a command.
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        wait_link_up(&replica);
+        client.must(&["MULTI"]).ok();
+        client.must(&["PUT", "k", "w", "EX", "1000"]);
+        client.must(&["EXEC"]);
+        assert_same(&server, &replica);
+        let below = Server::with(kind).text(text).replica_of(replica.port()).start();
+        wait_link_up(&below);
+        client.must(&["PUT", "k3", "v"]).ok();
+        replica.client().must(&["REPLICAOF", "NO", "ONE"]).ok();
+        replica.client().must(&["FLUSHALL"]).ok();
+        replica.client().must(&["SET", "only", "this"]).ok();
+        assert_same(&replica, &below);
+    });
+}
+
+#[test]
+fn a_start_that_would_leave_the_node_open_or_deaf_is_refused() {
+    let dir = fresh_dir("unsafe-start");
+    let file = dir.join("unsafe.conf");
+    let lines =
+        [("user bob on >pwd ~* +@all", "ACL"), ("aclfile /no/such.acl", "ACL"), ("tls-port 1", "TLS"), ("port 0", "listen")];
+    for (line, word) in lines {
+        let port = koltso_tests::server::free_port();
+        fs::write(&file, format!("port {port}\nbind 127.0.0.1\n{line}\n")).unwrap();
+        let (fine, said) = run(&[file.to_str().unwrap()]);
+        assert!(!fine && said.contains(word), "{line}\n{said}");
+    }
+    fs::remove_dir_all(dir).unwrap();
+    let server = Server::with(Kind::Koltso { cores: 1 }).text("io-threads 4\nappendfsync always\n").start();
+    assert!(selfcheck() || server.log().contains("no effect here: io-threads\n"), "{}", server.log_tail());
+}
+
+/// Runs a command in a process whose calls of io_uring_setup fail with `errno`, as a seccomp filter or an old kernel makes them.
+const WITHOUT_RINGS: &str = r#"
+    my ($prctl, $errno) = splice(@ARGV, 0, 2);
+    my @filter = ([0x20, 0, 0, 0], [0x15, 0, 1, 425], [0x06, 0, 0, 0x50000 | $errno], [0x06, 0, 0, 0x7fff0000]);
+    my $filter = join "", map { pack "SCCL", @$_ } @filter;
+    syscall($prctl, 38, 1, 0, 0, 0) == 0 or die "no_new_privs: $!";
+    syscall($prctl, 22, 2, pack "Sx6P", scalar @filter, $filter) == 0 or die "seccomp: $!";
+    exec @ARGV or die "exec: $!";
+"#;
+
+#[test]
+fn a_refused_io_uring_ends_the_start_with_the_cause_and_the_remedy() {
+    if selfcheck() {
+        return;
+    }
+    let prctl = if cfg!(target_arch = "x86_64") { "157" } else { "167" };
+    let cases = [
+        ("1", "io_uring_setup"),
+        ("12", "LimitMEMLOCK="),
+        ("22", "The oldest that works is 6.1"),
+        ("23", "`ulimit -n`"),
+        ("38", "CONFIG_IO_URING"),
+    ];
+    for (errno, remedy) in cases {
+        for cores in ["1", "3"] {
+            let port = koltso_tests::server::free_port().to_string();
+            let node = [koltso_binary().to_str().unwrap(), "--port", &port, "--cores", cores, "--save", ""].map(str::to_string);
+            let output = Command::new("perl").args(["-e", WITHOUT_RINGS, prctl, errno]).args(node).output().unwrap();
+            let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.contains("io_uring was refused") && said.contains(remedy) && !said.contains("panicked"), "{said}");
+        }
+    }
+}
+
+#[test]
+fn too_few_descriptors_end_the_start() {
+    if selfcheck() {
+        return;
+    }
+    let (binary, port) = (koltso_binary(), koltso_tests::server::free_port());
+    let start = format!("ulimit -n 40; exec {} --port {port} --cores 2", binary.display());
+    let output = Command::new("sh").args(["-c", &start]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("40 files") && said.contains("ulimit -n"), "{said}");
+}
+
+#[test]
+fn busy_polling_and_sqpoll_serve_and_replicate() {
+    let seed = Seed::fresh("polling");
+    for args in [["--spin-us", "100"], ["--napi-busy-poll-us", "20"], ["--sqpoll", "yes"]] {
+        if selfcheck() {
+            return;
+        }
+        println!("--- {args:?}");
+        let primary = Server::with(Kind::Koltso { cores: 1 }).args(&args).start();
+        let replica = Server::with(Kind::Redis).replica_of(primary.port()).start();
+        let below = Server::with(Kind::Koltso { cores: 1 }).args(&args).replica_of(replica.port()).start();
+        wait_link_up(&replica);
+        wait_link_up(&below);
+        dataset::fill(&mut primary.client(), &mut seed.part(1), 10);
+        dataset::bulk(&mut primary.client(), 20_000, 100);
+        assert_same(&primary, &replica);
+        assert_same(&replica, &below);
+        assert_eq!(below.client().must(&["GET", "bulk:7"]).text(), format!("{:0100}", 7));
+    }
 }
 
 #[test]

@@ -68,6 +68,14 @@ pub fn read<'c, T: Collection>(cx: &'c mut Ctx<'_>, key: &[u8]) -> Outcome<Optio
     cx.read(key).map(|entry| T::of(entry.value()).ok_or(errors::WRONG_TYPE)).transpose()
 }
 
+/// As [`read`], without counting or noting the access: for commands that go on to change it.
+///
+/// # Errors
+/// The key holds another type.
+pub fn peek<'c, T: Collection>(cx: &'c mut Ctx<'_>, key: &[u8]) -> Outcome<Option<&'c T>> {
+    cx.peek(key).map(|entry| T::of(entry.value()).ok_or(errors::WRONG_TYPE)).transpose()
+}
+
 /// As [`read`], together with the reply.
 ///
 /// # Errors

@@ -140,7 +140,7 @@ impl<'a> Ctx<'a> {
         found
     }
 
-    /// The entry at `key` as it is, without counting or noting the access: for `OBJECT`, `TTL`, `EXISTS`' helpers, conditions.
+    /// The entry at `key` as it is, without counting or noting the access: for conditions, and what goes on to change it.
     pub fn peek(&mut self, key: &[u8]) -> Option<EntryRef<'_>> {
         let spot = self.locate(key)?;
         let db = self.db;

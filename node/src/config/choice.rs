@@ -1,5 +1,7 @@
 //! The directives that take one of a few words, as enums.
 
+use crate::shard::eviction::EvictionPolicy;
+
 /// Declares an enum with the words that stand for its members, and the default among them.
 macro_rules! choice {
     ($($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $word:literal,)* })*) => {
@@ -34,6 +36,30 @@ pub trait Choice: Copy + PartialEq + 'static {
     fn word(self) -> &'static str {
         Self::WORDS[self.place()]
     }
+}
+
+/// `maxmemory-policy`.
+impl Choice for EvictionPolicy {
+    const WORDS: &'static [&'static str] = &[
+        "volatile-lru",
+        "volatile-lfu",
+        "volatile-random",
+        "volatile-ttl",
+        "allkeys-lru",
+        "allkeys-lfu",
+        "allkeys-random",
+        "noeviction",
+    ];
+    const ALL: &'static [EvictionPolicy] = &[
+        EvictionPolicy::VolatileLru,
+        EvictionPolicy::VolatileLfu,
+        EvictionPolicy::VolatileRandom,
+        EvictionPolicy::VolatileTtl,
+        EvictionPolicy::AllKeysLru,
+        EvictionPolicy::AllKeysLfu,
+        EvictionPolicy::AllKeysRandom,
+        EvictionPolicy::NoEviction,
+    ];
 }
 
 choice! {
@@ -72,18 +98,6 @@ choice! {
         Verbose = "verbose",
         Notice = "notice",
         Warning = "warning",
-    }
-
-    /// `maxmemory-policy`: what is evicted when memory is full.
-    MaxmemoryPolicy {
-        VolatileLru = "volatile-lru",
-        VolatileLfu = "volatile-lfu",
-        VolatileRandom = "volatile-random",
-        VolatileTtl = "volatile-ttl",
-        AllkeysLru = "allkeys-lru",
-        AllkeysLfu = "allkeys-lfu",
-        AllkeysRandom = "allkeys-random",
-        NoEviction = "noeviction",
     }
 
     /// `oom-score-adj`.

@@ -1,32 +1,17 @@
 //! Groups of directives in the form in which the rest of the node uses them.
 
-use super::{Config, LogLevel, MaxmemoryPolicy, Text};
+use super::{Config, LogLevel, Text};
 use crate::logging::Level;
 use crate::shard::access::AccessPolicy;
-use crate::shard::eviction::EvictionPolicy;
 use std::path::PathBuf;
 
 impl Config {
     /// What the access bits of entries mean.
     pub fn access_policy(&self) -> AccessPolicy {
-        if self.eviction_policy().is_lfu() {
+        if self.maxmemory_policy.is_lfu() {
             AccessPolicy::Lfu { log_factor: self.lfu_log_factor as u32, decay_time_min: self.lfu_decay_time as u32 }
         } else {
             AccessPolicy::Lru
-        }
-    }
-
-    /// `maxmemory-policy`.
-    pub fn eviction_policy(&self) -> EvictionPolicy {
-        match self.maxmemory_policy {
-            MaxmemoryPolicy::VolatileLru => EvictionPolicy::VolatileLru,
-            MaxmemoryPolicy::VolatileLfu => EvictionPolicy::VolatileLfu,
-            MaxmemoryPolicy::VolatileRandom => EvictionPolicy::VolatileRandom,
-            MaxmemoryPolicy::VolatileTtl => EvictionPolicy::VolatileTtl,
-            MaxmemoryPolicy::AllkeysLru => EvictionPolicy::AllKeysLru,
-            MaxmemoryPolicy::AllkeysLfu => EvictionPolicy::AllKeysLfu,
-            MaxmemoryPolicy::AllkeysRandom => EvictionPolicy::AllKeysRandom,
-            MaxmemoryPolicy::NoEviction => EvictionPolicy::NoEviction,
         }
     }
 

@@ -11,6 +11,7 @@ use super::directive::{Directive, Kind, Marks, MemoryOrPercent};
 use super::flags::{self, NotifyFlags, ShutdownFlags};
 use super::special::{self, OutputLimits, PrimaryAddress, SavePoint};
 use super::text::Text;
+use crate::shard::eviction::EvictionPolicy;
 use crate::shard::value::Thresholds;
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -236,7 +237,7 @@ directives! {
     /// Memory that all clients together may use; 0 for no limit.
     maxmemory_clients: MemoryOrPercent = MemoryOrPercent::Bytes(0), memory_or_percent(), "maxmemory-clients", [];
     maxmemory_eviction_tenacity: u64 = 10, int(0, 100), "maxmemory-eviction-tenacity", [];
-    maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction, choice(), "maxmemory-policy", [];
+    maxmemory_policy: EvictionPolicy = EvictionPolicy::NoEviction, choice(), "maxmemory-policy", [];
     /// Entries looked at for one eviction.
     maxmemory_samples: u32 = 5, int(1, INT_MAX), "maxmemory-samples", [];
     /// Seconds since its last acknowledgement within which a replica counts as in touch.

@@ -9,6 +9,7 @@
 //! | `load` | file, standard input and command line |
 //! | `access` | `CONFIG GET` and `CONFIG SET` |
 //! | `rewrite` | `CONFIG REWRITE` |
+//! | [`support`] | what is configured and not there |
 //!
 //! A [`Config`] is a value: it is cloned, changed and put in the place of the old one. This module must not act on it: binding
 //! ports, opening files and telling others of a change is for those who own these things.
@@ -23,14 +24,14 @@ pub mod flags;
 mod load;
 mod rewrite;
 pub mod special;
+pub mod support;
 #[cfg(test)]
 mod tests;
 pub mod text;
 
 pub use access::find;
 pub use choice::{
-    AclPubsubDefault, AppendFsync, Choice, DisklessLoad, LogLevel, MaxmemoryPolicy, ProtectedAction, SanitizeDump,
-    TlsAuthClients,
+    AclPubsubDefault, AppendFsync, Choice, DisklessLoad, LogLevel, ProtectedAction, SanitizeDump, TlsAuthClients,
 };
 pub use directive::{Directive, Marks, MemoryOrPercent};
 pub use directives::{Config, DIRECTIVES};

@@ -44,13 +44,16 @@ impl ReplyMode {
 pub struct OwnedRequest {
     bytes: Vec<u8>,
     spans: Vec<koltso_proto::resp::Span>,
+    /// Whether it bears the command's name in the table, whatever clients have to call it.
+    pub is_translated: bool,
 }
 
 impl OwnedRequest {
     /// Copies a request out of its buffer.
     pub fn new(args: koltso_proto::resp::Args<'_>) -> Self {
         let len = args.from(0).map(<[u8]>::len).sum();
-        let mut request = OwnedRequest { bytes: Vec::with_capacity(len), spans: Vec::with_capacity(args.len()) };
+        let mut request =
+            OwnedRequest { bytes: Vec::with_capacity(len), spans: Vec::with_capacity(args.len()), is_translated: false };
         for arg in args.from(0) {
             request.spans.push(koltso_proto::resp::Span::new(request.bytes.len(), arg.len()));
             request.bytes.extend_from_slice(arg);
@@ -60,10 +63,21 @@ impl OwnedRequest {
 
     /// A request of these words.
     pub fn from_words(words: &[&[u8]]) -> Self {
-        let mut request = OwnedRequest { bytes: Vec::new(), spans: Vec::with_capacity(words.len()) };
+        let mut request = OwnedRequest { bytes: Vec::new(), spans: Vec::with_capacity(words.len()), is_translated: false };
         for word in words {
             request.spans.push(koltso_proto::resp::Span::new(request.bytes.len(), word.len()));
             request.bytes.extend_from_slice(word);
+        }
+        request
+    }
+
+    /// The same request under the command's name in the table, which is what replicas know.
+    pub fn translated(&self, name: &str) -> Self {
+        let mut request = OwnedRequest { bytes: name.into(), spans: Vec::new(), is_translated: true };
+        request.spans.push(koltso_proto::resp::Span::new(0, name.len()));
+        for arg in self.args().from(1) {
+            request.spans.push(koltso_proto::resp::Span::new(request.bytes.len(), arg.len()));
+            request.bytes.extend_from_slice(arg);
         }
         request
     }

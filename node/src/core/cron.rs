@@ -70,6 +70,8 @@ impl Core {
         let counters = &self.shared.counters;
         add(&counters.total_commands_processed, std::mem::take(&mut self.exec.tally.processed));
         add(&counters.total_error_replies, std::mem::take(&mut self.exec.tally.errors));
+        add(&counters.total_reads_processed, std::mem::take(&mut self.exec.tally.reads));
+        add(&counters.total_writes_processed, std::mem::take(&mut self.exec.tally.writes));
         if let Some(shard) = self.exec.shards[self.exec.id].as_deref_mut() {
             let stats = std::mem::take(&mut shard.stats);
             add(&counters.keyspace_hits, stats.hits);

@@ -89,6 +89,7 @@ impl Core {
         match (completion.result, filled) {
             (1.., Some(filled)) => {
                 add(&self.shared.counters.total_net_input_bytes, len as u64);
+                self.exec.tally.reads += 1;
                 self.on_bytes(token, filled);
                 if !completion.more {
                     self.arm_recv(token);
@@ -309,6 +310,7 @@ impl Core {
         }
         let sent = completion.result.max(0) as usize;
         add(&self.shared.counters.total_net_output_bytes, sent as u64);
+        self.exec.tally.writes += 1;
         flight.advance(sent);
         let conn = &mut self.conns[token.index as usize];
         let is_stream = matches!(conn.output.in_flight, InFlight::Pieces(_));

@@ -25,12 +25,17 @@ impl Core {
     pub(crate) fn core_request(&mut self, token: Token, request: OwnedRequest) {
         let Some(conn) = self.conn(token) else { return };
         conn.session.reply_mode = conn.session.reply_mode.next();
+        if let Some(command) = self.exec.registry.renamed(request.args().get(0)) {
+            return self.judge_request(token, request.translated(command.spec.name));
+        }
         self.judge_request(token, request);
     }
 
     /// Judges a request, which may have waited for that, and runs it if nothing speaks against it.
     pub(crate) fn judge_request(&mut self, token: Token, request: OwnedRequest) {
-        let (command, spec) = match self.exec.look_up(request.args()) {
+        let found =
+            if request.is_translated { self.exec.look_up_in_table(request.args()) } else { self.exec.look_up(request.args()) };
+        let (command, spec) = match found {
             Ok(found) => found,
             Err(error) => {
                 // A browser that was led here sends HTTP: it gets no second command.

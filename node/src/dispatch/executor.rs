@@ -478,7 +478,22 @@ impl Executor {
     /// # Errors
     /// The text of the reply, if there is no such command or its arguments are too many or too few.
     pub fn look_up(&self, args: Args<'_>) -> Result<(&'static Command, &'static CommandSpec), String> {
-        let command = self.registry.find(args.get(0)).ok_or_else(|| unknown_command(args))?;
+        Executor::look_up_in(self.registry.find(args.get(0)), args)
+    }
+
+    /// As [`look_up`](Self::look_up), for a request that bears the command's name in the table.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn look_up_in_table(&self, args: Args<'_>) -> Result<(&'static Command, &'static CommandSpec), String> {
+        Executor::look_up_in(self.registry.find_in_table(args.get(0)), args)
+    }
+
+    fn look_up_in(
+        command: Option<&'static Command>,
+        args: Args<'_>,
+    ) -> Result<(&'static Command, &'static CommandSpec), String> {
+        let command = command.ok_or_else(|| unknown_command(args))?;
         let mut spec = command.spec;
         if command.is_container && args.len() > 1 {
             spec = spec.subcommand(args.get(1)).ok_or_else(|| unknown_subcommand(args))?;

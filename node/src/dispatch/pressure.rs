@@ -81,7 +81,7 @@ impl Executor {
                 true
             }
             Evicted::All => {
-                let mut others = self.pressure.with_victims(self.config.eviction_policy());
+                let mut others = self.pressure.with_victims(self.config.maxmemory_policy);
                 self.shards.iter().enumerate().filter(|(_, shard)| shard.is_some()).for_each(|(index, _)| others.remove(index));
                 self.relief.0 |= others.0;
                 !others.is_empty()
@@ -154,7 +154,7 @@ impl Executor {
 
     fn evict_one(&mut self) -> bool {
         let now = self.now;
-        let (policy, samples) = (self.config.eviction_policy(), self.config.maxmemory_samples as usize);
+        let (policy, samples) = (self.config.maxmemory_policy, self.config.maxmemory_samples as usize);
         // Not always from the first, where several are here.
         let start = if self.shards.len() > 1 { self.rng.random_range(0..self.shards.len()) } else { 0 };
         let rng = &mut self.rng;

@@ -1,6 +1,7 @@
 //! Which function runs which command.
 
 use crate::commands::{FAMILIES, Handler};
+use crate::config::Text;
 use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
 use koltso_proto::command::{self, CommandSpec, Flags, KeyShape};
@@ -46,9 +47,14 @@ pub struct Command {
     pub timed: bool,
 }
 
-/// All commands that can be run, by the table's index.
+/// All commands that can be run.
 pub struct Registry {
+    /// By the table's index.
     commands: Vec<Option<Command>>,
+    /// Those that clients may call by the name in the table: all but the renamed ones.
+    callable: Vec<Option<Command>>,
+    /// The names that `rename-command` gives, each with the index of the command.
+    renamed: Vec<(Vec<u8>, usize)>,
 }
 
 /// Commands without keys that are about all of them.
@@ -57,14 +63,21 @@ const ALL_KEYS: &[&str] = &["keys", "scan", "dbsize", "randomkey", "flushall", "
 /// Commands about the server that look at data, too.
 const ASK_SHARDS: &[&str] = &["debug", "info", "memory"];
 
+static REGISTRY: OnceLock<Registry> = OnceLock::new();
+
 /// The registry.
 pub fn registry() -> &'static Registry {
-    static REGISTRY: OnceLock<Registry> = OnceLock::new();
-    REGISTRY.get_or_init(Registry::build)
+    REGISTRY.get_or_init(|| Registry::build(&[]))
+}
+
+/// Gives commands other names for clients, or none where the new name is empty (`rename-command`). To be called before anybody
+/// asks for the registry.
+pub fn rename(names: &[(String, Text)]) {
+    let _ = REGISTRY.set(Registry::build(names));
 }
 
 impl Registry {
-    fn build() -> Self {
+    fn build(names: &[(String, Text)]) -> Self {
         let mut commands = vec![None; command::count()];
         let keys = FAMILIES
             .iter()
@@ -87,13 +100,34 @@ impl Registry {
                 timed: !spec.flags.has(Flags::FAST) && name != "set",
             });
         }
-        Registry { commands }
+        let mut callable = commands.clone();
+        let mut renamed = Vec::new();
+        for (old, new) in names {
+            let Some(spec) = command::lookup(old.as_bytes()) else { continue };
+            callable[spec.index()] = None;
+            if !new.is_empty() {
+                renamed.push((new.as_bytes().to_ascii_lowercase(), spec.index()));
+            }
+        }
+        Registry { commands, callable, renamed }
     }
 
-    /// The command of this name, in any case.
+    /// The command of this name, in any case, for a client.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<&Command> {
+        self.callable[command::lookup(name)?.index()].as_ref()
+    }
+
+    /// The command with this name in the table, for requests that are not a client's, or translated.
+    pub fn find_in_table(&self, name: &[u8]) -> Option<&Command> {
         self.commands[command::lookup(name)?.index()].as_ref()
+    }
+
+    /// The command that was given this name instead of its own.
+    #[cold]
+    pub fn renamed(&self, name: &[u8]) -> Option<&Command> {
+        let (_, index) = self.renamed.iter().find(|(new, _)| new.eq_ignore_ascii_case(name))?;
+        self.commands[*index].as_ref()
     }
 
     /// The command with this index.

@@ -85,6 +85,10 @@ impl CommandTally {
 pub struct Tally {
     /// Commands run since the counters were last added up.
     pub processed: u64,
+    /// Receives that brought bytes, likewise.
+    pub reads: u64,
+    /// Sends likewise.
+    pub writes: u64,
     /// Error replies likewise.
     pub errors: u64,
     /// Error replies ever, and how many of them some command has been blamed for.
@@ -99,7 +103,7 @@ pub struct Tally {
 impl Default for Tally {
     fn default() -> Self {
         let commands = vec![CommandTally::default(); command::count()].into();
-        Tally { processed: 0, errors: 0, errors_ever: 0, errors_blamed: 0, commands, codes: Vec::new() }
+        Tally { processed: 0, reads: 0, writes: 0, errors: 0, errors_ever: 0, errors_blamed: 0, commands, codes: Vec::new() }
     }
 }
 

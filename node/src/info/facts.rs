@@ -9,6 +9,7 @@ use crate::core::Core;
 use crate::dispatch::tally::CommandTally;
 use crate::pubsub::Kind;
 use crate::shard::Shard;
+use crate::shard::table::Table;
 use crate::shared::Shared;
 use koltso_proto::id::{DbIndex, UnixMs};
 use std::sync::Arc;
@@ -79,6 +80,17 @@ pub struct DbFacts {
     pub keys: u64,
     /// Keys that have a deadline.
     pub expires: u64,
+    /// What these have left to live on average, in milliseconds.
+    pub avg_ttl: u64,
+}
+
+impl DbFacts {
+    fn and(self, other: DbFacts) -> Self {
+        let expires = self.expires + other.expires;
+        let ttl = |part: DbFacts| u128::from(part.avg_ttl) * u128::from(part.expires);
+        let avg_ttl = (ttl(self) + ttl(other)).checked_div(u128::from(expires)).unwrap_or(0) as u64;
+        DbFacts { keys: self.keys + other.keys, expires, avg_ttl }
+    }
 }
 
 /// Whether these sections need every shard at home.
@@ -117,15 +129,22 @@ impl CoreFacts {
             facts.commands = core.exec.tally.commands();
         }
         if sections.has(Section::Keyspace) {
-            facts.keyspace = core.exec.shards[core.exec.id].as_deref().map(keyspace).unwrap_or_default();
+            facts.keyspace =
+                core.exec.shards[core.exec.id].as_deref().map(|shard| keyspace(shard, core.exec.now)).unwrap_or_default();
         }
         facts
     }
 }
 
 /// The databases of a shard.
-pub fn keyspace(shard: &Shard) -> Vec<DbFacts> {
-    shard.dbs.iter().map(|table| DbFacts { keys: table.len() as u64, expires: table.expires() as u64 }).collect()
+pub fn keyspace(shard: &Shard, now: UnixMs) -> Vec<DbFacts> {
+    let rng = &mut rand::rng();
+    let of = |table: &Table| DbFacts {
+        keys: table.len() as u64,
+        expires: table.expires() as u64,
+        avg_ttl: table.average_ttl(now, rng),
+    };
+    shard.dbs.iter().map(of).collect()
 }
 
 impl ClientFacts {
@@ -180,7 +199,7 @@ impl Facts {
         let count = self.cores.iter().map(|core| core.keyspace.len()).max().unwrap_or(0);
         let sum = |index: usize| {
             let parts = self.cores.iter().filter_map(|core| core.keyspace.get(index));
-            parts.fold(DbFacts::default(), |a, b| DbFacts { keys: a.keys + b.keys, expires: a.expires + b.expires })
+            parts.fold(DbFacts::default(), |sum, part| sum.and(*part))
         };
         let all = (0..count).map(|index| (DbIndex(index as u32), sum(index)));
         all.filter(|(_, db)| db.keys > 0).collect()

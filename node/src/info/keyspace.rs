@@ -6,6 +6,6 @@ use super::{Facts, Report};
 pub fn write(report: &mut Report, facts: &Facts) {
     report.section("Keyspace");
     for (index, db) in facts.databases() {
-        report.put(&format!("db{}", index.0), format_args!("keys={},expires={},avg_ttl=0", db.keys, db.expires));
+        report.put(&format!("db{}", index.0), format_args!("keys={},expires={},avg_ttl={}", db.keys, db.expires, db.avg_ttl));
     }
 }

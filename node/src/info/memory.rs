@@ -1,6 +1,7 @@
 //! Section `Memory`, and the figures behind it, which `MEMORY STATS` shows too.
 
 use super::{Facts, Report, human, process};
+use crate::config::Choice;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Memory, in bytes.
@@ -96,7 +97,7 @@ pub fn write(report: &mut Report, facts: &Facts) {
     scripts(report);
     report.put("maxmemory", facts.config.maxmemory);
     report.put("maxmemory_human", human(facts.config.maxmemory));
-    report.put("maxmemory_policy", policy(facts));
+    report.put("maxmemory_policy", facts.config.maxmemory_policy.word());
     report.put("allocator_frag_ratio", format_args!("{:.2}", memory.fragmentation()));
     report.put("allocator_frag_bytes", memory.resident.saturating_sub(memory.used));
     report.put("allocator_rss_ratio", "1.00");
@@ -116,11 +117,6 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("active_defrag_running", 0);
     report.put("lazyfree_pending_objects", 0);
     report.put("lazyfreed_objects", 0);
-}
-
-fn policy(facts: &Facts) -> String {
-    let found = facts.config.get(&[b"maxmemory-policy"]);
-    found.first().map(|(_, value)| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
 }
 
 /// There are no scripts yet.

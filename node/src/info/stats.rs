@@ -68,8 +68,8 @@ pub fn write(report: &mut Report, facts: &Facts) {
     count(report, "unexpected_error_replies", &counters.unexpected_error_replies);
     count(report, "total_error_replies", &counters.total_error_replies);
     report.put("dump_payload_sanitizations", 0);
-    report.put("total_reads_processed", 0);
-    report.put("total_writes_processed", 0);
+    count(report, "total_reads_processed", &counters.total_reads_processed);
+    count(report, "total_writes_processed", &counters.total_writes_processed);
     report.put("io_threaded_reads_processed", 0);
     report.put("io_threaded_writes_processed", 0);
     report.put("reply_buffer_shrinks", 0);

@@ -128,7 +128,7 @@ impl Core {
             }
             return self.whole_unit(token);
         }
-        let command = match self.exec.look_up(args) {
+        let command = match self.exec.look_up_in_table(args) {
             Ok((command, _)) => command,
             Err(error) => {
                 // Silence would be a replica that differs from its primary without anybody knowing.

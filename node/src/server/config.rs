@@ -45,7 +45,9 @@ fn get(core: &mut Core, token: Token, request: &OwnedRequest) {
     core.reply(token, |reply| {
         reply.map(found.len());
         for (name, value) in &found {
-            reply.bulk(name.as_bytes());
+            // A name that was asked for as such is shown in the letters of the asker.
+            let asked = patterns.iter().find(|pattern| pattern.eq_ignore_ascii_case(name.as_bytes()));
+            reply.bulk(asked.unwrap_or(&name.as_bytes()));
             reply.bulk(value);
         }
     });

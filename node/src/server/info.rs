@@ -26,7 +26,8 @@ pub fn with_facts(core: &mut Core, token: Token, sections: Sections, finish: imp
     if !core.holds_all_in_exec(token) {
         return core.gather_with_shards(token, part, |core, parts, reply| finish(&Facts::new(core, parts), reply));
     }
-    let counts: Vec<_> = core.exec.shards.iter().flatten().map(|shard| facts::keyspace(shard)).collect();
+    let now = core.exec.now;
+    let counts: Vec<_> = core.exec.shards.iter().flatten().map(|shard| facts::keyspace(shard, now)).collect();
     core.gather(token, part, |core, mut parts, reply| {
         parts.iter_mut().zip(counts).for_each(|(part, count)| part.keyspace = count);
         finish(&Facts::new(core, parts), reply);

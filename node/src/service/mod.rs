@@ -93,9 +93,14 @@ impl Surroundings {
     }
 }
 
-/// Runs the service thread until it is told to stop.
-pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings) {
-    tokio_uring::start(async move {
+/// Runs the service thread until it is told to stop. `started` hears first whether the kernel lets it.
+pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings, started: &std::sync::mpsc::Sender<std::io::Result<()>>) {
+    let runtime = match tokio_uring::Runtime::new(&tokio_uring::builder()) {
+        Ok(runtime) => runtime,
+        Err(error) => return drop(started.send(Err(error))),
+    };
+    let _ = started.send(Ok(()));
+    runtime.block_on(async move {
         while let Some(command) = commands.recv().await {
             let surroundings = surroundings.clone();
             match command {

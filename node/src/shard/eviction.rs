@@ -13,8 +13,10 @@ use rand::{Rng, RngExt};
 const POOL_LEN_MAX: usize = 16;
 /// How many samples are taken before giving up finding a candidate.
 const SAMPLE_TRIES: usize = 32;
+/// Of how many keys the average time to live is taken.
+const TTL_SAMPLES: usize = 32;
 
-/// `maxmemory-policy`.
+/// What is evicted when memory is full (`maxmemory-policy`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EvictionPolicy {
     /// Nothing is evicted: writes that need memory fail.
@@ -37,27 +39,6 @@ pub enum EvictionPolicy {
 }
 
 impl EvictionPolicy {
-    const NAMES: [(&'static str, EvictionPolicy); 8] = [
-        ("noeviction", EvictionPolicy::NoEviction),
-        ("allkeys-lru", EvictionPolicy::AllKeysLru),
-        ("volatile-lru", EvictionPolicy::VolatileLru),
-        ("allkeys-lfu", EvictionPolicy::AllKeysLfu),
-        ("volatile-lfu", EvictionPolicy::VolatileLfu),
-        ("allkeys-random", EvictionPolicy::AllKeysRandom),
-        ("volatile-random", EvictionPolicy::VolatileRandom),
-        ("volatile-ttl", EvictionPolicy::VolatileTtl),
-    ];
-
-    /// The policy with this name, in any case.
-    pub fn parse(name: &str) -> Option<Self> {
-        EvictionPolicy::NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, policy)| policy)
-    }
-
-    /// The name that `CONFIG GET` and `INFO` say.
-    pub fn name(self) -> &'static str {
-        EvictionPolicy::NAMES.iter().find(|&&(_, policy)| policy == self).map_or("noeviction", |&(name, _)| name)
-    }
-
     /// Whether only keys with a deadline may go.
     pub fn is_volatile(self) -> bool {
         use EvictionPolicy::{VolatileLfu, VolatileLru, VolatileRandom, VolatileTtl};
@@ -119,6 +100,16 @@ impl Table {
                 }
             }
         }
+    }
+
+    /// How long the keys with a deadline live on, on average over a few of them, in milliseconds.
+    pub fn average_ttl<R: Rng>(&self, now: UnixMs, rng: &mut R) -> u64 {
+        let (mut sum, mut count) = (0u64, 0);
+        self.sample(true, TTL_SAMPLES, rng, |entry| {
+            sum = sum.saturating_add(entry.expire().map_or(0, |deadline| deadline.0.saturating_sub(now.0)));
+            count += 1;
+        });
+        sum.checked_div(count).unwrap_or(0)
     }
 
     /// The key with the earliest deadline, and that deadline.

@@ -13,6 +13,7 @@ pub fn rename(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     } else {
         let entry = cx.remove(from).ok_or(errors::NO_SUCH_KEY)?;
         cx.put(entry.with_key(to));
+        cx.dirty = 1;
     }
     cx.reply.ok();
     Ok(())
@@ -25,6 +26,7 @@ pub fn renamenx(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let free = cx.peek(to).is_none();
     if free && let Some(entry) = cx.remove(from) {
         cx.put(entry.with_key(to));
+        cx.dirty = 1;
     }
     cx.reply.int(i64::from(free));
     Ok(())
@@ -73,6 +75,7 @@ pub fn move_to_db(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let moves = cx.peek(key).is_some() && cx.in_db(target, |cx| cx.peek(key).is_none());
     if moves && let Some(entry) = cx.remove(key) {
         cx.in_db(target, |cx| cx.put(entry));
+        cx.dirty = 1;
     }
     cx.reply.int(i64::from(moves));
     Ok(())

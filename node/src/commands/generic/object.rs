@@ -47,7 +47,7 @@ pub fn object(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     if args.len() != 3 {
         return Err(errors::wrong_arity(name));
     }
-    if cx.peek(args.get(2)).is_none() {
+    if cx.look(args.get(2)).is_none() {
         cx.reply.null();
         return Ok(());
     }

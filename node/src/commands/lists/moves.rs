@@ -2,7 +2,7 @@
 
 use super::end_of;
 use crate::commands::Ctx;
-use crate::commands::collections::{self, limits, read};
+use crate::commands::collections::{self, limits};
 use crate::commands::errors::Outcome;
 use crate::shard::value::{End, List};
 use koltso_proto::resp::Args;
@@ -27,7 +27,8 @@ pub fn rpoplpush(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 /// Moves an element and replies with it. False, and no reply, if there was none.
 pub(super) fn move_element(cx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End) -> Outcome<bool> {
     let (source, destination) = (args.get(1), args.get(2));
-    let Some(element) = read::<List>(cx, source)?.and_then(|list| list.peek(from)).map(|element| element.to_vec()) else {
+    let Some(element) = collections::peek::<List>(cx, source)?.and_then(|list| list.peek(from)).map(|element| element.to_vec())
+    else {
         return Ok(false);
     };
     let limits = limits(cx);
@@ -48,6 +49,7 @@ pub(super) fn move_element(cx: &mut Ctx<'_>, args: Args<'_>, from: End, to: End)
             list.shrink_if_possible(&limits);
             ((), 1)
         })?;
+        cx.dirty = 1;
     }
     cx.reply.bulk(&element);
     Ok(true)

@@ -32,12 +32,12 @@ pub fn srem(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 /// `SMOVE source destination member`.
 pub fn smove(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (source, destination, member) = (args.get(1), args.get(2), args.get(3));
-    let Some(found) = read::<Set>(cx, source)?.map(|set| set.contains(member)) else {
+    let Some(found) = collections::peek::<Set>(cx, source)?.map(|set| set.contains(member)) else {
         cx.reply.int(0);
         return Ok(());
     };
     // The type counts even where nothing is to be moved.
-    read::<Set>(cx, destination)?;
+    collections::peek::<Set>(cx, destination)?;
     if found && source != destination {
         let limits = limits(cx);
         collections::edit(cx, source, |set: &mut Set, _| ((), usize::from(set.remove(member))))?;

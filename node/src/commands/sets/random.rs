@@ -1,6 +1,6 @@
 //! Members at random. What was drawn is what is propagated.
 
-use crate::commands::collections::{self, Draw, put_element, read, read_into, rng};
+use crate::commands::collections::{self, Draw, put_element, read_into, rng};
 use crate::commands::errors::{self, Outcome};
 use crate::commands::{Ctx, parse};
 use crate::shard::value::Set;
@@ -39,7 +39,7 @@ fn pop_one(cx: &mut Ctx<'_>, key: &[u8]) -> Outcome {
 }
 
 fn pop_many(cx: &mut Ctx<'_>, key: &[u8], count: usize) -> Outcome {
-    let Some(len) = read::<Set>(cx, key)?.map(Set::len) else {
+    let Some(len) = collections::peek::<Set>(cx, key)?.map(Set::len) else {
         cx.reply.set(0);
         return Ok(());
     };

@@ -95,6 +95,10 @@ pub fn zadd(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 
 /// `ZINCRBY key increment member`.
 pub fn zincrby(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
+    // Redis takes an option of ZADD in this place for one, and then misses the member.
+    if ["NX", "XX", "GT", "LT", "CH", "INCR"].iter().any(|option| parse::is(args.get(2), option)) {
+        return Err(errors::SYNTAX);
+    }
     add(cx, args, 2, Flags { increment: true, ..Flags::default() })
 }
 

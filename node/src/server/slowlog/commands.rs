@@ -34,8 +34,9 @@ fn get(core: &mut Core, token: Token, request: &OwnedRequest) {
     let count = match args.len() {
         2 => DEFAULT_COUNT,
         4.. => {
-            let error = "ERR unknown subcommand or wrong number of arguments for 'get'. Try SLOWLOG HELP.";
-            return core.refuse(token, error);
+            let given = String::from_utf8_lossy(args.get(1)).into_owned();
+            let error = format!("ERR unknown subcommand or wrong number of arguments for '{given}'. Try SLOWLOG HELP.");
+            return core.refuse(token, &error);
         }
         _ => match parse_i64(args.get(2)) {
             Some(-1) => usize::MAX,

@@ -1,0 +1,60 @@
+//! What a configuration asks for and this node does not do: refused at the start where going on would be unsafe, and named in the
+//! log where it is merely without effect. Nobody shall believe in a protection that is not there.
+
+use super::{Config, DIRECTIVES, Directive, Marks};
+
+/// Directives with an effect of their own elsewhere, and none here yet.
+const WITHOUT_EFFECT: &[&str] = &["appendonly", "cluster-enabled", "unixsocket"];
+
+/// Refuses what would leave the node open, deaf or in the dark without its operator knowing.
+///
+/// # Errors
+/// The reason, for the operator.
+pub fn refuse(config: &Config) -> Result<(), String> {
+    let why = if !config.users.is_empty() {
+        "Koltso has no ACL users yet, and would let in everybody whom 'user' lines are to keep out. Use 'requirepass'"
+    } else if !config.aclfile.is_empty() {
+        "Koltso has no ACL users yet, and would let in everybody whom the 'aclfile' is to keep out. Use 'requirepass'"
+    } else if config.tls_port != 0 {
+        "Koltso does not speak TLS yet. Take 'tls-port' out of the configuration"
+    } else if config.port == 0 {
+        "Configured to not listen anywhere, exiting."
+    } else {
+        return Ok(());
+    };
+    Err(why.to_string())
+}
+
+/// The directives that are set to something else than their default, and have no effect here.
+pub fn without_effect(config: &Config) -> Vec<&'static str> {
+    let defaults = Config::default();
+    let is_set = |directive: &Directive| directive.get(config) != directive.get(&defaults);
+    let is_idle = |directive: &Directive| directive.marks.has(Marks::INERT) || WITHOUT_EFFECT.contains(&directive.name);
+    DIRECTIVES.iter().filter(|directive| is_idle(directive) && is_set(directive)).map(|directive| directive.name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Config {
+        let mut config = Config::default();
+        config.read_text(text.as_bytes()).unwrap();
+        config
+    }
+
+    #[test]
+    fn protection_that_is_not_there_is_refused() {
+        for text in ["user bob on >pwd ~* +@all", "aclfile /etc/users.acl", "tls-port 6380", "port 0"] {
+            assert!(refuse(&read(text)).is_err(), "{text}");
+        }
+        assert_eq!(refuse(&read("requirepass pwd\nport 6380")), Ok(()));
+    }
+
+    #[test]
+    fn what_has_no_effect_is_named_only_where_it_is_set() {
+        assert_eq!(without_effect(&read("")), [""; 0]);
+        assert_eq!(without_effect(&read("io-threads 1\nappendonly no\nmaxclients 7")), [""; 0]);
+        assert_eq!(without_effect(&read("io-threads 4\nappendonly yes")), ["appendonly", "io-threads"]);
+    }
+}
