@@ -135,6 +135,11 @@ pub fn announce(cx: &mut Ctx<'_>, args: Args<'_>) {
         }
         "rpoplpush" | "brpoplpush" => return passed(cx, &notes, args, F::LIST, "rpop", "lpush"),
         "smove" => return passed(cx, &notes, args, F::SET, "srem", "sadd"),
+        // It counts misses, and tells nobody of them.
+        "object" => {
+            let told = notes.iter().filter(|note| !matches!(note.change, Change::Named(F::KEY_MISS, _)));
+            return told.for_each(|note| tell_plain(cx, note));
+        }
         // The only command that tells of a list which it leaves as it is.
         "ltrim" if notes.is_empty() && cx.peek(args.get(1)).is_some() => {
             let db = cx.db;

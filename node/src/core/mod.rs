@@ -201,6 +201,7 @@ impl Core {
         self.flush_outbox();
         self.flush_effects();
         self.flush_streams();
+        self.flush_run();
         self.flush_dirty();
         self.rearm_starved();
         self.buffers.publish();
@@ -368,6 +369,7 @@ impl Core {
 
     /// Cancels everything, and waits until the kernel has let go of it.
     fn tear_down(&mut self) {
+        self.flush_run();
         self.flush_dirty();
         self.ring.enter(0, None);
         let deadline = Instant::now() + Duration::from_secs(2);

@@ -6,6 +6,7 @@ use crate::connection::{Closing, Connection, Token};
 use crate::events::Event;
 use crate::pubsub::{Directory, Frame, Kind, Posting, Receipt};
 use bytes::Bytes;
+use koltso_proto::resp::Reply;
 use slab::Slab;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ pub(super) struct Outgoing {
     waiting: Vec<Vec<Arc<Posting>>>,
     any: bool,
     frame: Frame,
+    /// Messages of one channel that its subscribers here are to be given in one go.
+    run: Run,
     /// Connections that have just passed their limit.
     over: Vec<Token>,
 }
@@ -22,7 +25,13 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// For a node of this many cores.
     pub(super) fn new(cores: usize) -> Self {
-        Outgoing { waiting: (0..cores).map(|_| Vec::new()).collect(), any: false, frame: Frame::default(), over: Vec::new() }
+        Outgoing {
+            waiting: (0..cores).map(|_| Vec::new()).collect(),
+            any: false,
+            frame: Frame::default(),
+            run: Run::default(),
+            over: Vec::new(),
+        }
     }
 }
 
@@ -61,6 +70,10 @@ impl Core {
         self.post_events();
         let posting = Posting::new(kind, channel, message, None);
         let receivers = self.deliver(&posting);
+        if self.conn(token).is_some_and(|conn| conn.session.subscriptions.is_some()) {
+            // Its own message comes before the answer.
+            self.flush_run();
+        }
         let cores = self.interested(&posting);
         if cores.is_empty() {
             return self.reply(token, |reply| reply.len(receivers));
@@ -136,14 +149,98 @@ impl Core {
 
     /// Delivers a message to the subscribers of this core; says how often it was.
     fn deliver(&mut self, posting: &Posting) -> usize {
+        let is_plain = posting.kind == Kind::Shard || self.directory.of(Kind::Pattern).is_empty();
+        if is_plain && posting.message.len() < RUN_LEN_MAX {
+            let Some(listeners) = self.directory.listeners(posting.kind, &posting.channel) else { return 0 };
+            let count = listeners.len();
+            if !self.posts.run.is_of(posting.kind, &posting.channel) || self.posts.run.bytes.len() >= RUN_LEN_MAX {
+                self.flush_run();
+            }
+            self.posts.run.add(posting);
+            return count;
+        }
+        self.flush_run();
         let Core { directory, conns, dirty, posts, exec, .. } = self;
         let Outgoing { frame, over, .. } = posts;
         let mut reader = Reader { conns, dirty, over, hard: exec.config.client_output_buffer_limit.pubsub.hard };
         let count = reader.deliver(directory, frame, posting.kind, &posting.channel, &posting.message);
+        self.close_those_over();
+        count
+    }
+
+    /// Gives subscribers the messages that were kept to be given in one go: before any of them is sent anything, or changes its
+    /// subscriptions.
+    #[inline]
+    pub(crate) fn flush_run(&mut self) {
+        if !self.posts.run.bytes.is_empty() {
+            self.give_run();
+        }
+    }
+
+    fn give_run(&mut self) {
+        let Core { directory, conns, dirty, posts, exec, .. } = self;
+        let Outgoing { run, over, .. } = posts;
+        if let Some(listeners) = directory.listeners(run.kind, &run.channel) {
+            let resp2 = run.as_resp2();
+            let mut reader = Reader { conns, dirty, over, hard: exec.config.client_output_buffer_limit.pubsub.hard };
+            for &token in listeners {
+                reader.put(token, |resp3| if resp3 { &run.bytes } else { &resp2 });
+            }
+        }
+        run.clear();
+        self.close_those_over();
+    }
+
+    fn close_those_over(&mut self) {
         while let Some(token) = self.posts.over.pop() {
             self.close_for_output(token);
         }
-        count
+    }
+}
+
+/// Messages of one channel, one behind the other: so each subscriber is looked up once for many of them.
+#[derive(Default)]
+struct Run {
+    kind: Kind,
+    channel: Bytes,
+    /// For readers of RESP3.
+    bytes: Vec<u8>,
+    /// Where each message begins.
+    starts: Vec<usize>,
+}
+
+/// A message from this length on is given by itself, and a run that has grown so long is given before the next; in bytes.
+const RUN_LEN_MAX: usize = 2048;
+
+impl Run {
+    fn is_of(&self, kind: Kind, channel: &[u8]) -> bool {
+        self.bytes.is_empty() || (self.kind == kind && self.channel == channel)
+    }
+
+    fn add(&mut self, posting: &Posting) {
+        if self.bytes.is_empty() {
+            self.kind = posting.kind;
+            self.channel = posting.channel.clone();
+        }
+        self.starts.push(self.bytes.len());
+        let mut frame = Reply { buf: std::mem::take(&mut self.bytes), resp3: true };
+        frame.push(3);
+        frame.bulk(posting.kind.message());
+        frame.bulk(&posting.channel);
+        frame.bulk_head(posting.message.len() - 2);
+        frame.raw(&posting.message);
+        self.bytes = frame.buf;
+    }
+
+    fn as_resp2(&self) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        self.starts.iter().for_each(|&start| bytes[start] = b'*');
+        bytes
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.starts.clear();
     }
 }
 
@@ -160,8 +257,7 @@ impl Reader<'_> {
     fn deliver(&mut self, directory: &Directory, frame: &mut Frame, kind: Kind, channel: &Bytes, message: &Bytes) -> usize {
         let mut count = 0;
         if let Some(listeners) = directory.listeners(kind, channel) {
-            let word: &[u8] = if kind == Kind::Shard { b"smessage" } else { b"message" };
-            frame.fill(&[word, channel], message);
+            frame.fill(&[kind.message(), channel], message);
             count += listeners.len();
             listeners.iter().for_each(|&token| self.give(token, frame));
         }
@@ -175,20 +271,38 @@ impl Reader<'_> {
         count
     }
 
-    #[inline]
     fn give(&mut self, token: Token, frame: &Frame) {
+        let Some(conn) = self.conns.get_mut(token.index as usize) else { return };
+        if conn.generation == token.generation && conn.closing == Closing::No && conn.in_order() && !conn.session.in_exec {
+            frame.put(&mut conn.output);
+            return self.after(token);
+        }
+        let bytes = frame.to_vec(conn.output.reply.resp3);
+        self.put(token, |_| &bytes);
+    }
+
+    /// Gives a connection bytes, which depend on its protocol.
+    #[inline]
+    fn put<'b>(&mut self, token: Token, bytes: impl Fn(bool) -> &'b [u8]) {
         let Some(conn) = self.conns.get_mut(token.index as usize) else { return };
         if conn.generation != token.generation || conn.closing != Closing::No {
             return;
         }
+        let bytes = bytes(conn.output.reply.resp3);
         if !conn.in_order() {
             // Replies may be half written, as those of a transaction.
-            conn.queue_message(&frame.to_vec(conn.output.reply.resp3));
+            conn.queue_message(bytes);
         } else if conn.session.in_exec {
-            conn.session.messages.extend_from_slice(&frame.to_vec(conn.output.reply.resp3));
+            conn.session.messages.extend_from_slice(bytes);
         } else {
-            frame.put(&mut conn.output);
+            conn.output.reply.raw(bytes);
         }
+        self.after(token);
+    }
+
+    #[inline]
+    fn after(&mut self, token: Token) {
+        let conn = &mut self.conns[token.index as usize];
         if self.hard > 0 && conn.unsent_len() as u64 > self.hard {
             self.over.push(token);
         }

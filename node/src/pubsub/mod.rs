@@ -17,9 +17,10 @@ pub use posting::{Posting, Receipt};
 pub use subscriptions::Subscriptions;
 
 /// What a subscription is to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
     /// A channel.
+    #[default]
     Channel,
     /// All channels that a pattern matches.
     Pattern,
@@ -28,6 +29,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// What a message begins with.
+    pub fn message(self) -> &'static [u8] {
+        match self {
+            Kind::Channel => b"message",
+            Kind::Pattern => b"pmessage",
+            Kind::Shard => b"smessage",
+        }
+    }
+
     /// What the confirmation of a subscription begins with.
     pub fn subscribe(self) -> &'static [u8] {
         match self {

@@ -63,6 +63,7 @@ impl Core {
     }
 
     fn subscribe_to(&mut self, token: Token, kind: Kind, name: &[u8]) {
+        self.flush_run();
         let id = self.exec.id;
         let Some(conn) = self.conns.get_mut(token.index as usize).filter(|conn| conn.generation == token.generation) else {
             return;
@@ -110,6 +111,7 @@ impl Core {
     }
 
     fn forget_subscription(&mut self, token: Token, kind: Kind, name: &[u8]) {
+        self.flush_run();
         let Some(conn) = self.conn(token) else { return };
         let Some(subscriptions) = &mut conn.session.subscriptions else { return };
         if subscriptions.of_mut(kind).remove(name) && self.directory.remove(kind, name, token) {
@@ -119,6 +121,11 @@ impl Core {
 
     /// Ends all subscriptions of a connection, without a word.
     pub(crate) fn end_subscriptions(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        if conn.session.subscriptions.is_none() {
+            return;
+        }
+        self.flush_run();
         let Some(conn) = self.conn(token) else { return };
         let Some(subscriptions) = conn.session.subscriptions.take() else { return };
         conn.session.only_listens = false;
