@@ -340,8 +340,9 @@ impl<'a> Ctx<'a> {
         self.propagated = false;
         handler(self, args);
         if self.dirty > 0 {
-            self.keys.any().stats.dirty += self.dirty;
-            if !self.propagated && self.logging() {
+            let shard = self.keys.any();
+            shard.stats.dirty += self.dirty;
+            if !self.propagated && shard.logged && self.origin == Origin::Client {
                 self.effects.push(self.db, args.from(0));
             }
         }

@@ -4,7 +4,7 @@
 //! pays for each miss in full; read some ahead, the misses of all of them run side by side.
 
 use super::registry::{Command, Registry, Run};
-use koltso_proto::resp::{Args, Limits, Span, whole_request};
+use koltso_proto::resp::{Args, Limits, Opening, Span, whole_request};
 
 /// How many requests are read ahead at most.
 const DEPTH_MAX: usize = 16;
@@ -27,12 +27,9 @@ pub struct Ahead {
     spans: Vec<Span>,
     /// How many are read ahead next time. Small after a request that ended its batch early, because those behind it are read again.
     depth: usize,
-    /// The command that was named last: pipelines repeat themselves.
-    last: Option<(ShortName, &'static Command)>,
+    /// How the last one began, and the command it named: pipelines repeat themselves.
+    last: Option<(Opening, &'static Command)>,
 }
-
-/// The bytes of a name of up to eight, and its length.
-type ShortName = (u64, usize);
 
 impl Ahead {
     /// Forgets what was read.
@@ -49,8 +46,7 @@ impl Ahead {
         self.depth = (self.depth * 2).clamp(1, DEPTH_MAX);
         while self.requests.len() < self.depth {
             let first_span = self.spans.len();
-            let Some(len) = whole_request(input, limits, &mut self.spans) else { break };
-            let command = self.command(input, first_span, registry);
+            let Some((len, command)) = self.read_one(input, limits, registry) else { break };
             self.requests.push(Request { len, command, first_span, end_span: self.spans.len() });
             input = &input[len..];
             if !command.is_some_and(|command| matches!(command.run, Run::Keys(_))) {
@@ -59,22 +55,25 @@ impl Ahead {
         }
     }
 
+    /// Reads one request: its length, and the command it names.
     #[inline]
-    fn command(&mut self, input: &[u8], span: usize, registry: &'static Registry) -> Option<&'static Command> {
-        let (name, start) = (Args::new(input, &self.spans[span..]).get(0), self.spans[span].start());
-        // Behind the name there is more of the request, or of the next one, so that eight bytes can nearly always be read at once.
-        let Some(word) = input[start..].first_chunk::<8>().filter(|_| (1..=8).contains(&name.len())) else {
-            return registry.find(name);
-        };
-        let short = (u64::from_le_bytes(*word) << (64 - 8 * name.len()), name.len());
-        match self.last {
-            Some((last, command)) if last == short => Some(command),
-            _ => {
-                let command = registry.find(name)?;
-                self.last = Some((short, command));
-                Some(command)
-            }
+    fn read_one(
+        &mut self,
+        input: &[u8],
+        limits: &Limits,
+        registry: &'static Registry,
+    ) -> Option<(usize, Option<&'static Command>)> {
+        if let Some((opening, command)) = &self.last
+            && let Some(len) = opening.whole_request(input, limits, &mut self.spans)
+        {
+            return Some((len, Some(*command)));
         }
+        let first_span = self.spans.len();
+        let len = whole_request(input, limits, &mut self.spans)?;
+        let spans = &self.spans[first_span..];
+        let command = registry.find(Args::new(input, spans).get(0));
+        self.last = command.and_then(|command| Some((Opening::of(input, spans)?, command)));
+        Some((len, command))
     }
 
     /// How many there are.

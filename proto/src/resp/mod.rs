@@ -17,4 +17,4 @@ mod request;
 pub use encode::{Sink, put_array_header, put_bulk, put_command};
 pub use inline::split_args;
 pub use reply::Reply;
-pub use request::{Args, Limits, ProtocolError, RequestParser, Span, Step, whole_request};
+pub use request::{Args, Limits, Opening, ProtocolError, RequestParser, Span, Step, whole_request};

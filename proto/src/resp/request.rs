@@ -18,12 +18,6 @@ impl Span {
     pub fn new(start: usize, len: usize) -> Self {
         Span { start: start as u32, len: len as u32 }
     }
-
-    /// Where it begins.
-    #[inline]
-    pub fn start(self) -> usize {
-        self.start as usize
-    }
 }
 
 /// The arguments of one request: the command's name first.
@@ -288,28 +282,80 @@ impl RequestParser {
 /// otherwise, whatever the reason, and nothing has happened.
 #[inline]
 pub fn whole_request(input: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Option<usize> {
-    let (count, mut at) = short_header(input, b'*')?;
+    let (count, at) = short_header(input, b'*')?;
     if count == 0 || count as u64 > limits.args_max {
         return None;
     }
     let first = spans.len();
+    let end = whole_args(input, at, count, spans);
+    if end.is_none() {
+        spans.truncate(first);
+    }
+    end
+}
+
+/// Reads `count` arguments whose headers are short from `at` on, if they are all there: where they end, with their spans pushed.
+/// Where it is `None`, some may have been pushed.
+#[inline(always)]
+fn whole_args(input: &[u8], mut at: usize, count: usize, spans: &mut Vec<Span>) -> Option<usize> {
+    spans.reserve(count.min(16));
     for _ in 0..count {
-        let whole = short_header(&input[at..], b'$').and_then(|(len, header_len)| {
-            let start = at + header_len;
-            let end = start + len;
-            // Lengths here are below 1,000, which everybody may send.
-            (input.len() >= end + 2).then_some((start, len, end + 2))
-        });
-        let Some((start, len, next)) = whole else {
-            spans.truncate(first);
+        let (len, header_len) = short_header(input.get(at..)?, b'$')?;
+        let start = at + header_len;
+        let end = start + len;
+        // Lengths here are below 1,000, which everybody may send.
+        if input.len() < end + 2 {
             return None;
-        };
+        }
         spans.push(Span { start: start as u32, len: len as u32 });
-        at = next;
+        at = end + 2;
     }
     Some(at)
 }
 
+/// How a request begins, as far as the end of its command's name: those of a pipeline mostly begin alike, and one comparison then
+/// tells what reading would.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// The bytes, at the upper end of the word.
+    word: u128,
+    /// How many they are, at most 16.
+    len: usize,
+    /// The number of arguments.
+    count: usize,
+    name: Span,
+}
+
+impl Opening {
+    /// The opening of the request that [`whole_request`] has just read into `spans`, if it is short enough.
+    pub fn of(input: &[u8], spans: &[Span]) -> Option<Opening> {
+        let name = *spans.first()?;
+        let len = (name.start + name.len) as usize + 2;
+        let word = Self::word(input, len)?;
+        Some(Opening { word, len, count: spans.len(), name })
+    }
+
+    #[inline(always)]
+    fn word(input: &[u8], len: usize) -> Option<u128> {
+        let bytes = u128::from_le_bytes(*input.first_chunk::<16>()?);
+        (1..=16).contains(&len).then(|| bytes << (128 - 8 * len))
+    }
+
+    /// As [`whole_request`], for a request that begins like this; `None` also if it does not.
+    #[inline(always)]
+    pub fn whole_request(&self, input: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Option<usize> {
+        if Self::word(input, self.len)? != self.word || self.count as u64 > limits.args_max {
+            return None;
+        }
+        let first = spans.len();
+        spans.push(self.name);
+        let end = whole_args(input, self.len, self.count - 1, spans);
+        if end.is_none() {
+            spans.truncate(first);
+        }
+        end
+    }
+}
 /// Reads a header of this kind with a number of one to three digits: the number, and the length of the header. `None` for every
 /// other header, and where fewer than eight bytes are left.
 ///
@@ -413,6 +459,31 @@ mod tests {
         for chunk in 1..input.len() {
             assert_eq!(parse_all(input, chunk).unwrap(), whole, "in pieces of {chunk}");
         }
+    }
+
+    #[test]
+    fn requests_that_open_alike_are_read_alike() {
+        let first = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhello\r\n";
+        let mut spans = Vec::new();
+        assert_eq!(whole_request(first, &LIMITS, &mut spans), Some(first.len()));
+        let opening = Opening::of(first, &spans).unwrap();
+        for (input, alike) in [
+            (&b"*3\r\n$3\r\nSET\r\n$2\r\nkk\r\n$0\r\n\r\n*3\r\n"[..], true),
+            (b"*3\r\n$3\r\nset\r\n$2\r\nkk\r\n$0\r\n\r\n*3\r\n", false),
+            (b"*2\r\n$3\r\nSET\r\n$2\r\nkk\r\n$0\r\n\r\n*3\r\n", false),
+            (b"*3\r\n$3\r\nSET\r\n$2\r\nkk\r\n$0\r\n", false),
+            (b"*3\r\n$3\r\nSET\r\n", false),
+        ] {
+            let (mut expected, mut spans) = (Vec::new(), Vec::new());
+            let len = opening.whole_request(input, &LIMITS, &mut spans);
+            assert_eq!(len.is_some(), alike, "{}", String::from_utf8_lossy(input));
+            if alike {
+                assert_eq!(len, whole_request(input, &LIMITS, &mut expected));
+            }
+            assert_eq!(spans, expected);
+        }
+        let strange = Limits { args_max: 2, ..LIMITS };
+        assert_eq!(opening.whole_request(first, &strange, &mut spans), None, "limits hold for what opens alike, too");
     }
 
     #[test]
