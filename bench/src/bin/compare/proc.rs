@@ -120,6 +120,12 @@ impl CpuMeter {
     }
 }
 
+/// Memory that could be used without swapping, in bytes; 0 if the kernel does not say.
+pub fn available_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    labelled_kb(&text, "MemAvailable:").unwrap_or(0) * 1024
+}
+
 /// The processor's name and the kernel's release.
 pub fn machine() -> (String, String) {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

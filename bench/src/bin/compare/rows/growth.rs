@@ -4,24 +4,35 @@
 
 use std::time::Duration;
 
-use crate::Result;
 use crate::args::Setup;
 use crate::load::{Batch, KeyForm, Load, Shape};
 use crate::report::Report;
 use crate::row::RowId;
 use crate::server::Server;
+use crate::{Result, proc};
 
 use super::{start, with_log};
 
 /// Small enough that the usual cost of a batch hides no millisecond.
 const BATCH_LEN: u64 = 32;
 const LIMIT: Duration = Duration::from_secs(240);
+/// About what the hungriest server needs, in bytes.
+const MEMORY_PER_KEY: u64 = 130;
 /// INFO field in which a server may report its longest growth step itself, in microseconds.
 const OWN_ACCOUNT: &str = "growth_step_usec_max";
 
 pub fn measure(setup: &Setup, report: &mut Report, at: usize) -> Result<()> {
+    touch_memory(setup.growth_keys.saturating_mul(MEMORY_PER_KEY));
     let server = start(setup, at)?;
     insert(setup, report, at, &server).map_err(|e| with_log(&server, e))
+}
+
+/// Writes to this much free memory (at most half of it) and gives it back. The first use of a page in a virtual machine can
+/// cost its host many times what it costs the kernel here; that is nothing a server should be charged with.
+fn touch_memory(bytes: u64) {
+    let bytes = bytes.min(proc::available_bytes() / 2);
+    let touched = vec![1u8; usize::try_from(bytes).unwrap_or(0)];
+    std::hint::black_box(&touched);
 }
 
 fn insert(setup: &Setup, report: &mut Report, at: usize, server: &Server) -> Result<()> {
