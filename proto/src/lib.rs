@@ -10,6 +10,7 @@
 //! | [`command`] | the one table of commands: arity, flags, ACL categories, key positions, documentation |
 //! | [`rdb`] | RDB files and `DUMP` payloads, and the packed encodings inside them |
 //! | [`listpack`], [`intset`], [`ziplist`] | the packed encodings themselves |
+//! | [`stream`] | ids of stream entries, and the nodes that hold them |
 //! | [`digest`] | `DEBUG DIGEST`, reproduced bit by bit |
 //! | [`number`] | integers and floats as Redis reads and prints them |
 //! | [`glob`] | `KEYS`-style patterns with a step budget |
@@ -28,4 +29,5 @@ pub mod psync;
 pub mod rdb;
 pub mod resp;
 pub mod slot;
+pub mod stream;
 pub mod ziplist;

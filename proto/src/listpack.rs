@@ -211,6 +211,12 @@ impl Listpack {
         self.splice(pos, old, Some(Encoded::of(Element::Str(element))));
     }
 
+    /// Puts an integer in the place of the element at `pos`.
+    pub fn replace_int(&mut self, pos: usize, value: i64) {
+        let old = self.view().entry_len(pos).unwrap_or(0);
+        self.splice(pos, old, Some(Encoded::of(Element::Int(value))));
+    }
+
     /// Removes the element at `pos`. The one that followed it, if any, is then at `pos`: returned as [`Listpack::next`] would.
     pub fn remove(&mut self, pos: usize) -> Option<usize> {
         self.remove_many(pos, 1)

@@ -6,6 +6,12 @@
 
 use crate::Seed;
 
+mod bitmaps;
+mod geo;
+mod hyperloglog;
+mod sort;
+pub mod streams;
+
 /// The commands of the plan, each with its weight.
 const TEMPLATES: &[(u32, &str)] = &[
     // Strings.
@@ -100,11 +106,40 @@ const TEMPLATES: &[(u32, &str)] = &[
     (1, "nosuch val"),
 ];
 
+/// What a family of commands adds to the plan.
+struct Family {
+    name: &'static str,
+    templates: &'static [(u32, &'static str)],
+    /// Draws what only this family's templates name; false for other words.
+    draw: fn(&str, &mut Seed, &mut Vec<Vec<u8>>) -> bool,
+}
+
+const FAMILIES: &[Family] = &[
+    Family { name: "general", templates: TEMPLATES, draw: |_, _, _| false },
+    bitmaps::FAMILY,
+    geo::FAMILY,
+    hyperloglog::FAMILY,
+    sort::FAMILY,
+    streams::FAMILY,
+];
+
+/// The templates in use: all, or those of the families that `KOLTSO_PLAN` names, for a closer look at some.
+fn templates() -> &'static [(u32, &'static str)] {
+    static CHOSEN: std::sync::OnceLock<Vec<(u32, &str)>> = std::sync::OnceLock::new();
+    CHOSEN.get_or_init(|| {
+        let wanted = std::env::var("KOLTSO_PLAN").unwrap_or_default();
+        let chosen = FAMILIES.iter().filter(|family| wanted.is_empty() || wanted.split(',').any(|name| name == family.name));
+        let chosen: Vec<_> = chosen.flat_map(|family| family.templates).copied().collect();
+        assert!(!chosen.is_empty(), "KOLTSO_PLAN names none of the families");
+        chosen
+    })
+}
+
 /// One command of a random plan.
 pub fn command(seed: &mut Seed) -> Vec<Vec<u8>> {
-    let total: u32 = TEMPLATES.iter().map(|(weight, _)| weight).sum();
+    let total: u32 = templates().iter().map(|(weight, _)| weight).sum();
     let mut left = seed.below(total as u64) as u32;
-    let chosen = TEMPLATES.iter().find(|(weight, _)| {
+    let chosen = templates().iter().find(|(weight, _)| {
         let hit = left < *weight;
         left = left.saturating_sub(*weight);
         hit
@@ -153,8 +188,11 @@ fn spoil(args: &mut Vec<Vec<u8>>, seed: &mut Seed) {
 }
 
 fn draw(word: &str, seed: &mut Seed, args: &mut Vec<Vec<u8>>) {
+    if FAMILIES.iter().any(|family| (family.draw)(word, seed, args)) {
+        return;
+    }
     let text = match word {
-        "str" | "lst" | "hsh" | "set" | "zst" | "any" => key(word, seed),
+        "str" | "lst" | "hsh" | "set" | "zst" | "stm" | "any" => key(word, seed),
         "lxz" => format!("x{}", seed.below(3)),
         "val" => return args.push(value(seed)),
         "mem" => format!("m{}", seed.below(12)),
@@ -202,12 +240,13 @@ fn draw(word: &str, seed: &mut Seed, args: &mut Vec<Vec<u8>>) {
 
 /// A key that mostly has the wanted type. Half of them share a slot, the others are spread.
 fn key(kind: &str, seed: &mut Seed) -> String {
-    let letters = ["s", "l", "h", "e", "z"];
+    let letters = ["s", "l", "h", "e", "z", "r"];
     let letter = match kind {
         "lst" => "l",
         "hsh" => "h",
         "set" => "e",
         "zst" => "z",
+        "stm" => "r",
         "str" => "s",
         _ => seed.pick(&letters),
     };

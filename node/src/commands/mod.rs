@@ -2,16 +2,20 @@
 //!
 //! A command function never waits, spawns, or touches a socket, a clock or a random source other than through its [`Ctx`].
 
+pub mod bitmaps;
 mod collections;
 mod ctx;
 pub mod errors;
 pub mod generic;
+pub mod geo;
 pub mod hashes;
+pub mod hyperloglog;
 pub mod lists;
 pub mod notify;
 pub mod parse;
 pub mod sets;
 pub mod sorted_sets;
+pub mod streams;
 pub mod strings;
 #[cfg(test)]
 pub mod testing;
@@ -24,8 +28,18 @@ use koltso_proto::resp::Args;
 pub type Handler = fn(&mut Ctx<'_>, Args<'_>);
 
 /// Every family's commands, by lower-case name.
-pub const FAMILIES: &[&[(&str, Handler)]] =
-    &[generic::HANDLERS, strings::HANDLERS, lists::HANDLERS, hashes::HANDLERS, sets::HANDLERS, sorted_sets::HANDLERS];
+pub const FAMILIES: &[&[(&str, Handler)]] = &[
+    generic::HANDLERS,
+    strings::HANDLERS,
+    bitmaps::HANDLERS,
+    hyperloglog::HANDLERS,
+    lists::HANDLERS,
+    hashes::HANDLERS,
+    geo::HANDLERS,
+    sets::HANDLERS,
+    sorted_sets::HANDLERS,
+    streams::HANDLERS,
+];
 
 #[cfg(test)]
 mod tests {

@@ -453,15 +453,16 @@ impl Executor {
             return ShardSet::all(self.shards.len());
         }
         if matches!(command.run, Run::Keys(_)) {
-            // Where keys cannot be told because the arguments are wrong, the command will say so itself, wherever it runs.
             let mut spec = command.spec;
             if command.is_container && args.len() > 1 {
                 spec = spec.subcommand(args.get(1)).unwrap_or(spec);
             }
-            if let Ok(keys) = spec.keys(args.len(), |i| args.get(i)) {
-                for (position, _) in keys.iter() {
-                    set.insert(self.shard_of(args.get(position)));
-                }
+            match spec.keys(args.len(), |i| args.get(i)) {
+                Ok(keys) if keys.open_ended => return ShardSet::all(self.shards.len()),
+                Ok(keys) => keys.iter().for_each(|(position, _)| set.insert(self.shard_of(args.get(position)))),
+                // Mostly the arguments are wrong, and the command will say so itself. But it may have keys all the same (`PFMERGE`
+                // of one), and must not be let look for them in the wrong shard.
+                Err(_) => return ShardSet::all(self.shards.len()),
             }
         }
         set

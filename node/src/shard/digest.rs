@@ -6,6 +6,7 @@ use super::value::ValueRef;
 use koltso_proto::digest::{Digest, ValueType};
 use koltso_proto::id::DbIndex;
 use koltso_proto::listpack::{Element, IntText};
+use koltso_proto::stream::StreamId;
 use std::borrow::Cow;
 
 impl Shard {
@@ -48,8 +49,12 @@ fn add_content(digest: &mut Digest, entry: EntryRef<'_>) {
         ValueRef::Set(set) => digest.set(set.iter().map(bytes_of)),
         ValueRef::Hash(hash) => digest.hash(hash.iter().map(|(field, value)| (bytes_of(field), bytes_of(value)))),
         ValueRef::Zset(zset) => digest.zset(zset.iter().map(|(member, score)| (bytes_of(member), score))),
-        // Not what Redis computes: for that, the entries have to be decoded, which comes with the stream type.
-        ValueRef::Stream(payload) => digest.mix(payload),
+        ValueRef::Stream(stream) => {
+            for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+                let fields = entry.fields().map(|(field, value)| (bytes_of(field), bytes_of(value)));
+                digest.stream_entry(entry.id.ms, entry.id.seq, fields);
+            }
+        }
     }
     if entry.expire().is_some() {
         digest.mark_expiring();

@@ -129,7 +129,7 @@ fn is_big(value: ValueRef<'_>) -> bool {
         ValueRef::Set(set) => set.len() > ELEMENTS_AT_ONCE_MAX,
         ValueRef::Hash(hash) => hash.len() > ELEMENTS_AT_ONCE_MAX,
         ValueRef::Zset(zset) => zset.len() > ELEMENTS_AT_ONCE_MAX,
-        ValueRef::Stream(_) => false,
+        ValueRef::Stream(stream) => stream.weight() > ELEMENTS_AT_ONCE_MAX,
     }
 }
 

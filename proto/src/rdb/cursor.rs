@@ -48,10 +48,6 @@ impl<'a> Cursor<'a> {
         self.pos
     }
 
-    pub(super) fn string_max(&self) -> u64 {
-        self.string_max
-    }
-
     pub(super) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.pos..]
     }

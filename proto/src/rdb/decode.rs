@@ -6,14 +6,15 @@
 use super::consts::{container, kind};
 use super::cursor::{Cursor, Len, module_name, parse_len};
 use super::error::Fault;
-use super::extent::{Extent, unreadable, value_shape};
+use super::extent::unreadable;
 use super::magic::Dialect;
+use super::stream::stream;
 use super::unique::{HasText, all_unique};
-use super::value::{ListNode, RawStream, RdbHash, RdbSet, RdbValue, RdbZset, Text, TtlField};
+use super::value::{ListNode, RdbHash, RdbSet, RdbValue, RdbZset, Text, TtlField};
 use super::zipmap;
 use crate::id::UnixMs;
 use crate::intset::Intset;
-use crate::listpack::{Element, Listpack, ListpackRef};
+use crate::listpack::{Element, Listpack};
 use crate::number::parse_f64;
 use crate::ziplist::Ziplist;
 
@@ -48,7 +49,7 @@ pub(super) fn value<'a>(cursor: &mut Cursor<'a>, kind: u8, dialect: Dialect) -> 
         kind::ZSET_2 => zset_pairs(cursor, Cursor::double)?,
         kind::ZSET_LISTPACK => zset_pack(listpack(cursor)?)?,
         kind::ZSET_ZIPLIST => zset_pack(ziplist(cursor)?)?,
-        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => RdbValue::Stream(stream(cursor, kind, dialect)?),
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => RdbValue::Stream(Box::new(stream(cursor, kind)?)),
         kind::HASH_2_VALKEY if dialect == Dialect::Valkey => RdbValue::HashWithTtl(hash_valkey(cursor)?),
         kind::HASH_METADATA => RdbValue::HashWithTtl(hash_metadata(cursor)?),
         kind::HASH_LISTPACK_EX => RdbValue::HashWithTtl(hash_listpack_ex(cursor)?),
@@ -226,24 +227,6 @@ fn zset_pack<'a>(pack: Listpack) -> Result<RdbValue<'a>, Fault> {
     // Out of order: nothing is lost when whoever keeps it sorts it anew.
     let pairs = pairs.into_iter().map(|(member, score)| (Text::from(member), score)).collect();
     Ok(RdbValue::Zset(RdbZset::Pairs(pairs)))
-}
-
-fn stream<'a>(cursor: &mut Cursor<'a>, kind: u8, dialect: Dialect) -> Result<RawStream<'a>, Fault> {
-    let shape = value_shape(kind, dialect)?;
-    let mut extent = Extent::default();
-    extent.begin(0, shape);
-    let len = extent.find(cursor.rest(), cursor.string_max())?.ok_or(Fault::Truncated)?;
-    let raw = cursor.take(len)?;
-    let mut nodes = Cursor::new(raw, cursor.string_max());
-    for _ in 0..nodes.len()? {
-        if nodes.blob()?.len() != 16 {
-            return Err(Fault::Corrupt("a stream node whose id has not 16 bytes"));
-        }
-        if ListpackRef::from_bytes_checked(&nodes.blob()?)?.is_empty() {
-            return Err(Fault::Corrupt("a stream node without entries"));
-        }
-    }
-    Ok(RawStream { kind, raw })
 }
 
 fn hash_metadata<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<TtlField<'a>>, Fault> {

@@ -51,6 +51,7 @@ mod item;
 pub mod lzf;
 mod magic;
 pub mod reader;
+mod stream;
 pub mod survey;
 mod unique;
 pub mod value;
@@ -64,7 +65,9 @@ pub use item::{Checksum, Entry, Item, Limits, STRING_BYTES_MAX};
 pub use lzf::Lzf;
 pub use magic::Dialect;
 pub use reader::Decoder;
-pub use value::{ListNode, RawStream, RdbHash, RdbSet, RdbValue, RdbZset, Text, TtlField};
+pub use value::{
+    ListNode, RdbConsumer, RdbGroup, RdbHash, RdbPending, RdbSet, RdbStream, RdbStreamNode, RdbValue, RdbZset, Text, TtlField,
+};
 
 #[cfg(test)]
 mod tests;

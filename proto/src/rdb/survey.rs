@@ -10,6 +10,7 @@ use crate::digest::{Digest, ValueType};
 use crate::id::DbIndex;
 use crate::listpack::{Element, Listpack};
 use crate::number::parse_f64;
+use crate::stream::Node;
 use std::collections::BTreeMap;
 
 /// What is in a file.
@@ -88,7 +89,7 @@ impl RdbValue<'_> {
         }
     }
 
-    /// Adds the content to the digest of a key or value; that of streams is left out.
+    /// Adds the content to the digest of a key or value; of streams, their entries.
     pub fn add_to(&self, digest: &mut Digest) {
         match self {
             RdbValue::Str(text) => digest.string(&text.to_vec()),
@@ -116,7 +117,14 @@ impl RdbValue<'_> {
             RdbValue::Zset(RdbZset::Pairs(pairs)) => {
                 digest.zset(pairs.iter().map(|(member, score)| (member.to_vec(), *score)));
             }
-            RdbValue::Stream(_) => {}
+            RdbValue::Stream(stream) => {
+                for node in &stream.nodes {
+                    for entry in Node::new(node.master, node.pack.view()).living() {
+                        let fields = entry.fields().map(|(field, value)| (field.to_vec(), value.to_vec()));
+                        digest.stream_entry(entry.id.ms, entry.id.seq, fields);
+                    }
+                }
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 use crate::id::UnixMs;
 use crate::intset::Intset;
 use crate::listpack::{Element, IntText, Listpack};
+use crate::stream::StreamId;
 use std::borrow::Cow;
 
 /// A string as it stood in the file.
@@ -84,7 +85,7 @@ pub enum RdbValue<'a> {
     Zset(RdbZset<'a>),
     /// A hash of which fields may have deadlines.
     HashWithTtl(Vec<TtlField<'a>>),
-    Stream(RawStream<'a>),
+    Stream(Box<RdbStream>),
 }
 
 /// A node of a list.
@@ -125,11 +126,60 @@ pub struct TtlField<'a> {
     pub expire: Option<UnixMs>,
 }
 
-/// A stream as it stands in the file: its structure and its listpacks have been checked, what they mean has not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawStream<'a> {
-    /// One of the three stream types in [`super::consts::kind`].
-    pub kind: u8,
-    /// The value without its type byte, to be decoded or to be written again as it is.
-    pub raw: &'a [u8],
+/// A stream. Nodes ascend, and so do the entries in each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdbStream {
+    pub nodes: Vec<RdbStreamNode>,
+    /// The greatest id there ever was.
+    pub last_id: StreamId,
+    /// The greatest id of an entry that was deleted.
+    pub max_deleted: StreamId,
+    /// How many entries were ever added; `None` where the file is too old to tell.
+    pub entries_added: Option<u64>,
+    /// Each with another name.
+    pub groups: Vec<RdbGroup>,
+}
+
+/// A node of a stream, with at least one entry that lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdbStreamNode {
+    pub master: StreamId,
+    pub pack: Listpack,
+    pub live: usize,
+    pub deleted: usize,
+}
+
+/// A consumer group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdbGroup {
+    pub name: Vec<u8>,
+    pub last_id: StreamId,
+    /// How many entries the group has read; -1 where nobody knows, `None` where the file is too old to tell.
+    pub entries_read: Option<i64>,
+    /// Ascending.
+    pub pending: Vec<RdbPending>,
+    /// Each with another name.
+    pub consumers: Vec<RdbConsumer>,
+}
+
+/// An entry that was delivered and not acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdbPending {
+    pub id: StreamId,
+    /// When it was delivered, Unix time.
+    pub time_ms: i64,
+    /// How often it was delivered.
+    pub count: u64,
+    /// Which of the group's consumers has it.
+    pub owner: usize,
+}
+
+/// A consumer of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdbConsumer {
+    pub name: Vec<u8>,
+    /// When it last asked, Unix time.
+    pub seen_ms: i64,
+    /// When it last got something, Unix time; -1 for never.
+    pub active_ms: i64,
 }

@@ -208,12 +208,8 @@ fn keep_and_write(value: RdbValue<'_>, seed: &mut Seed) {
         ..Thresholds::default()
     };
     let thresholds = if seed.one_in(2) { Thresholds::default() } else { small };
-    let is_stream = matches!(value, RdbValue::Stream(_));
     let kept = values::from_rdb(value, &thresholds);
     for version in [VERSION_REDIS_5, VERSION_REDIS_7_0, VERSION_REDIS_7_2] {
-        if is_stream && version != VERSION_REDIS_7_2 {
-            continue;
-        }
         let mut lzf = Lzf::new();
         let mut body = Vec::new();
         values::put_body(&mut body, kept.view(), version, seed.one_in(2).then_some(&mut lzf));

@@ -7,6 +7,7 @@ mod existence;
 mod expire;
 mod object;
 mod scan;
+mod sort;
 
 use super::Handler;
 use crate::fallible;
@@ -43,6 +44,8 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("dump", dump::dump),
     ("restore", fallible!(dump::restore)),
     ("object", fallible!(object::object)),
+    ("sort", fallible!(sort::sort_command)),
+    ("sort_ro", fallible!(sort::sort_ro)),
 ];
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod dump;
 mod scan;
+mod sort;
 
 use crate::commands::testing::{check, with_one_and_three_shards};
 use crate::shard::watch::WatchFlag;

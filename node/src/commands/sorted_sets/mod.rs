@@ -10,6 +10,8 @@ mod range;
 mod read;
 mod remove;
 
+pub(super) use add::zadd;
+
 use super::Handler;
 use super::collections::put_element;
 use crate::fallible;

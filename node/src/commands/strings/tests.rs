@@ -260,7 +260,7 @@ fn longest_common_subsequences() {
 #[test]
 fn no_string_command_touches_another_type() {
     with_one_and_three_shards(|node| {
-        node.put("l", Value::Stream(vec![0]));
+        node.put("l", Value::Stream(Box::default()));
         for line in [
             "GET l",
             "SET l x GET",

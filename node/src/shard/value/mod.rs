@@ -8,6 +8,7 @@ mod list;
 pub mod rdb;
 mod segments;
 mod set;
+pub mod stream;
 mod thresholds;
 mod tree;
 mod zset;
@@ -16,6 +17,7 @@ pub use hash::Hash;
 pub use list::{End, List};
 pub use set::Set;
 use std::sync::Arc;
+pub use stream::Stream;
 pub use thresholds::Thresholds;
 pub use zset::{Bound, Zset};
 
@@ -68,8 +70,8 @@ pub enum Value {
     Hash(Hash),
     /// A sorted set.
     Zset(Zset),
-    /// A stream as it stands in an RDB file: the type byte, then the body. Kept as it came until streams have a type of their own.
-    Stream(Vec<u8>),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 impl Value {
@@ -91,7 +93,7 @@ impl Value {
             Value::Set(set) => set.len() > DROP_ELEMENTS_MAX,
             Value::Hash(hash) => hash.len() > DROP_ELEMENTS_MAX,
             Value::Zset(zset) => zset.len() > DROP_ELEMENTS_MAX,
-            Value::Stream(payload) => payload.capacity() > DROP_BYTES_MAX,
+            Value::Stream(stream) => stream.weight() > DROP_ELEMENTS_MAX,
         }
     }
 
@@ -102,7 +104,8 @@ impl Value {
             Value::Set(set) => set.free_some(budget),
             Value::Hash(hash) => hash.free_some(budget),
             Value::Zset(zset) => zset.free_some(budget),
-            Value::Str(_) | Value::Stream(_) => true,
+            Value::Stream(stream) => stream.free_some(budget),
+            Value::Str(_) => true,
         }
     }
 
@@ -115,7 +118,7 @@ impl Value {
             Value::Set(set) => ValueRef::Set(set),
             Value::Hash(hash) => ValueRef::Hash(hash),
             Value::Zset(zset) => ValueRef::Zset(zset),
-            Value::Stream(payload) => ValueRef::Stream(payload),
+            Value::Stream(stream) => ValueRef::Stream(stream),
         }
     }
 
@@ -128,7 +131,7 @@ impl Value {
             Value::Set(set) => ValueMut::Set(set),
             Value::Hash(hash) => ValueMut::Hash(hash),
             Value::Zset(zset) => ValueMut::Zset(zset),
-            Value::Stream(payload) => ValueMut::Stream(payload),
+            Value::Stream(stream) => ValueMut::Stream(stream),
         }
     }
 }
@@ -146,8 +149,8 @@ pub enum ValueRef<'a> {
     Hash(&'a Hash),
     /// A sorted set.
     Zset(&'a Zset),
-    /// A stream: type byte and body of its RDB form.
-    Stream(&'a [u8]),
+    /// A stream.
+    Stream(&'a Stream),
 }
 
 impl ValueRef<'_> {
@@ -172,7 +175,7 @@ impl ValueRef<'_> {
             ValueRef::Set(set) => Value::Set(set.clone()),
             ValueRef::Hash(hash) => Value::Hash(hash.clone()),
             ValueRef::Zset(zset) => Value::Zset(zset.clone()),
-            ValueRef::Stream(payload) => Value::Stream(payload.to_vec()),
+            ValueRef::Stream(stream) => Value::Stream(Box::new(stream.clone())),
         }
     }
 
@@ -180,11 +183,12 @@ impl ValueRef<'_> {
     /// from some of the elements.
     pub fn heap_bytes(&self) -> usize {
         match self {
-            ValueRef::Str(bytes) | ValueRef::Stream(bytes) => bytes.len(),
+            ValueRef::Str(bytes) => bytes.len(),
             ValueRef::List(list) => list.heap_bytes(),
             ValueRef::Set(set) => set.heap_bytes(),
             ValueRef::Hash(hash) => hash.heap_bytes(),
             ValueRef::Zset(zset) => zset.heap_bytes(),
+            ValueRef::Stream(stream) => stream.heap_bytes(),
         }
     }
 }
@@ -202,6 +206,6 @@ pub enum ValueMut<'a> {
     Hash(&'a mut Hash),
     /// A sorted set.
     Zset(&'a mut Zset),
-    /// A stream: type byte and body of its RDB form.
-    Stream(&'a mut Vec<u8>),
+    /// A stream.
+    Stream(&'a mut Stream),
 }

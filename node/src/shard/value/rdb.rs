@@ -4,7 +4,7 @@
 //! not. Checking what comes from outside is done before, by `koltso_proto::rdb`: nothing here can fail.
 
 use super::segments::Position;
-use super::{Hash, List, Set, Thresholds, Value, ValueRef, Zset};
+use super::{Hash, List, Set, Thresholds, Value, ValueRef, Zset, stream};
 use koltso_proto::listpack::{IntText, Listpack};
 use koltso_proto::rdb::consts::{kind, version_has};
 use koltso_proto::rdb::writer::{put_blob, put_double, put_element, put_elements, put_len, put_packed_node, put_string};
@@ -23,8 +23,7 @@ pub fn kind_of(value: ValueRef<'_>, version: u32) -> u8 {
         ValueRef::Hash(Hash::Table(_)) => return kind::HASH,
         ValueRef::Zset(Zset::Packed(_)) => (kind::ZSET_LISTPACK, kind::ZSET_2),
         ValueRef::Zset(Zset::Big(_)) => return kind::ZSET_2,
-        // It is kept as it came.
-        ValueRef::Stream(payload) => return payload.first().copied().unwrap_or(kind::STREAM),
+        ValueRef::Stream(_) => return stream::rdb::kind_of(version),
     };
     if version_has(version, packed) { packed } else { plain }
 }
@@ -45,12 +44,14 @@ pub struct BodyWriter {
     element: usize,
     /// The next segment of a table.
     segment: Position,
+    /// The next part of a stream.
+    stream: stream::rdb::Place,
 }
 
 impl BodyWriter {
     /// A writer at the beginning of a value, for a file of `version`.
     pub fn new(version: u32) -> Self {
-        BodyWriter { version, started: false, element: 0, segment: Position::default() }
+        BodyWriter { version, started: false, element: 0, segment: Position::default(), stream: Default::default() }
     }
 
     /// Appends the next piece, of about `budget` elements; true when that was the last. The value must be the same at every
@@ -65,7 +66,7 @@ impl BodyWriter {
             ValueRef::Zset(Zset::Packed(pack)) if version_has(self.version, kind::ZSET_LISTPACK) => {
                 put_blob(out, pack.as_bytes(), lzf);
             }
-            ValueRef::Stream(payload) => out.extend_from_slice(payload.get(1..).unwrap_or_default()),
+            ValueRef::Stream(stream) => return stream.put_some(out, &mut self.stream, self.version, budget, lzf),
             ValueRef::List(list) => return self.put_list(out, list, first, budget, lzf),
             ValueRef::Zset(zset) => return self.put_zset(out, zset, first, budget, lzf),
             ValueRef::Set(Set::Table(table)) => {
@@ -155,7 +156,7 @@ pub fn from_rdb(value: RdbValue<'_>, limits: &Thresholds) -> Value {
         }
         RdbValue::Zset(RdbZset::Packed(pack)) => Value::Zset(Zset::from_packed(pack, limits)),
         RdbValue::Zset(RdbZset::Pairs(pairs)) => Value::Zset(zset_of(&pairs, limits)),
-        RdbValue::Stream(stream) => Value::Stream([&[stream.kind], stream.raw].concat()),
+        RdbValue::Stream(stream) => Value::Stream(Box::new((*stream).into())),
     }
 }
 

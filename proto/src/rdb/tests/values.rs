@@ -1,6 +1,7 @@
 //! Every encoding of every type.
 
 use super::*;
+use crate::stream::{StreamId, new_node};
 
 #[test]
 fn plain_encodings_are_read() {
@@ -94,20 +95,59 @@ fn hashes_with_field_deadlines_are_read_in_all_three_forms() {
 }
 
 #[test]
-fn streams_are_kept_as_they_stand() {
+fn streams_come_with_their_groups_and_nothing_less_than_all_of_them() {
     let mut decoder = Decoder::default();
     decoder.feed(STREAMS);
-    let mut seen = 0;
+    let (mut entries, mut pending) = (0, 0);
     while let Some(item) = decoder.next_item().unwrap() {
         if let Item::Key(Entry { value: RdbValue::Stream(stream), .. }) = item {
-            assert_eq!(stream.kind, kind::STREAM_2);
-            let again = decode_value(stream.kind, stream.raw, Dialect::Redis);
-            assert_eq!(again, Ok(RdbValue::Stream(stream)));
-            for cut in 0..stream.raw.len() {
-                assert_eq!(decode_value(stream.kind, &stream.raw[..cut], Dialect::Redis).unwrap_err().fault, Fault::Truncated);
+            entries += stream.nodes.iter().map(|node| node.live).sum::<usize>();
+            for group in &stream.groups {
+                assert!(group.pending.iter().all(|entry| entry.owner < group.consumers.len() && entry.id <= stream.last_id));
+                pending += group.pending.len();
             }
-            seen += 1;
         }
     }
-    assert_eq!(seen, 2);
+    assert!(entries > 0 && pending > 0, "{entries} {pending}");
+}
+
+#[test]
+fn a_stream_whose_parts_contradict_each_other_is_refused() {
+    let node = |ms: u64| {
+        let mut bytes = blob(&StreamId::new(ms, 0).to_bytes());
+        bytes.extend(blob(new_node([b"f".as_slice(), b"v"].into_iter()).as_bytes()));
+        bytes
+    };
+    let id = |ms: u64| StreamId::new(ms, 0).to_bytes().to_vec();
+    let pending = |ms: u64| [id(ms), vec![1, 0, 0, 0, 0, 0, 0, 0, 1]].concat();
+    let consumer = |name: &[u8], ids: &[u64]| {
+        let ids_bytes: Vec<u8> = ids.iter().flat_map(|ms| id(*ms)).collect();
+        [&[name.len() as u8], name, &[0; 8], &[ids.len() as u8], &ids_bytes].concat()
+    };
+    let group = |ids: &[u64], consumers: &[Vec<u8>]| {
+        let pending: Vec<u8> = ids.iter().flat_map(|ms| pending(*ms)).collect();
+        [&[1, b'g', 2, 0, 0, ids.len() as u8][..], &pending, &[consumers.len() as u8], &consumers.concat()].concat()
+    };
+    let stream = |nodes: &[u64], groups: &[Vec<u8>]| {
+        let nodes_bytes: Vec<u8> = nodes.iter().flat_map(|ms| node(*ms)).collect();
+        let meta = [nodes.len() as u8, 9, 0, 1, 0, 0, 0, 2, groups.len() as u8];
+        let body = [&[nodes.len() as u8][..], &nodes_bytes, &meta, &groups.concat()].concat();
+        decode_value(kind::STREAM_2, &body, Dialect::Redis).map(|_| ()).map_err(|error| error.fault)
+    };
+    let sound = [group(&[1, 2], &[consumer(b"a", &[2]), consumer(b"b", &[1])])];
+    assert_eq!(stream(&[1, 2], &sound), Ok(()));
+    assert_eq!(stream(&[], &[]), Ok(()));
+    for (nodes, groups) in [
+        (&[2, 1][..], &[][..]),
+        (&[1, 1], &[]),
+        (&[1], &[group(&[2, 1], &[consumer(b"a", &[1, 2])])]),
+        (&[1], &[group(&[1], &[])]),
+        (&[1], &[group(&[1], &[consumer(b"a", &[2])])]),
+        (&[1], &[group(&[1], &[consumer(b"a", &[1, 1])])]),
+        (&[1], &[group(&[1], &[consumer(b"a", &[1]), consumer(b"b", &[1])])]),
+        (&[1], &[group(&[], &[consumer(b"a", &[]), consumer(b"a", &[])])]),
+        (&[1], &[group(&[], &[]), group(&[], &[])]),
+    ] {
+        assert!(stream(nodes, groups).is_err(), "{nodes:?} {groups:?}");
+    }
 }

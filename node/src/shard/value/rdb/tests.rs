@@ -53,7 +53,8 @@ fn encoding(value: &Value) -> &'static str {
         Value::Set(set) => set.encoding(),
         Value::Hash(hash) => hash.encoding(),
         Value::Zset(zset) => zset.encoding(),
-        Value::Str(_) | Value::Stream(_) => "string",
+        Value::Str(_) => "string",
+        Value::Stream(_) => "stream",
     }
 }
 
@@ -65,7 +66,7 @@ fn content(value: &Value) -> Vec<String> {
         Value::Set(set) => set.iter().map(|element| format!("{:?}", element.to_vec())).collect(),
         Value::Hash(hash) => hash.iter().map(|(field, value)| format!("{:?} {:?}", field.to_vec(), value.to_vec())).collect(),
         Value::Zset(zset) => zset.iter().map(|(member, score)| format!("{:?} {score}", member.to_vec())).collect(),
-        Value::Stream(payload) => vec![format!("{payload:?}")],
+        Value::Stream(stream) => vec![format!("{stream:?}")],
     };
     if matches!(value, Value::Set(_) | Value::Hash(_)) {
         content.sort_unstable();
