@@ -268,6 +268,48 @@ fn replicas_that_come_and_go_under_load_leave_nothing_behind() {
 }
 
 #[test]
+fn values_larger_than_what_may_wait_are_copied_whole_and_cost_no_copy() {
+    const HUGE: i64 = 290_000_000;
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        client.must(&["SETRANGE", "huge", &(HUGE - 3).to_string(), "end"]);
+        client.must(&["SETRANGE", "other", "30000000", "end"]);
+        for from in (0..300_000).step_by(10_000) {
+            let elements: Vec<String> = (from..from + 10_000).map(|i| format!("element {i}")).collect();
+            for command in [&["RPUSH", "list"], &["SADD", "set"]] {
+                client.must(&[command.map(String::from).to_vec(), elements.clone()].concat());
+            }
+        }
+        let at_cut = digest(&mut client);
+        let before = client.info("memory").int("used_memory");
+        let mut stuck = stuck(&server, true);
+        // While it is being sent, it is replaced and taken away.
+        client.must(&["SET", "huge", "small"]).ok();
+        client.must(&["DEL", "other", "set"]);
+        client.must(&["LPOP", "list"]);
+        assert!(digest_of_file(&stuck.transfer().unwrap().rdb) == at_cut, "the copy is not the data of the cut");
+        drop(stuck);
+        wait_all_free(&server);
+        client.must(&["SETRANGE", "huge", &(HUGE - 3).to_string(), "end"]);
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        wait_link_up(&replica);
+        let info = client.info("everything");
+        assert!(info.int("rdb_last_cow_size") < MEMORY_MAX, "{info:?}");
+        assert!(info.int("used_memory") < before + MEMORY_MAX, "{info:?}");
+        assert_same(&server, &replica);
+        // Compressed, elsewhere than on the core.
+        client.must(&["BGSAVE"]);
+        eventually_for(SOON, "the save is made", || {
+            let info = client.info("persistence");
+            must(info.int("rdb_saves") == 1, || format!("{info:?}"))
+        });
+        let file = fs::read(server.dir().join("dump.rdb")).unwrap();
+        assert!(digest_of_file(&file) == digest(&mut client));
+    });
+}
+
+#[test]
 fn the_output_buffer_limit_cuts_off_a_stuck_reader() {
     with_cores(|kind| {
         let server = primary(kind);

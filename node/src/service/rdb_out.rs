@@ -1,8 +1,10 @@
 //! An RDB stream out of a snapshot's chunks: header, databases, checksum.
 
-use crate::snapshot::{Chunk, Chunks, Flow, Held};
+use crate::snapshot::{Chunk, Chunks, Flow, Sent};
+use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset, ReplId};
-use koltso_proto::rdb::{Crc64, writer};
+use koltso_proto::rdb::{Crc64, Lzf, writer};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What stands in the header of a stream for replicas, so that they can continue it.
@@ -19,19 +21,9 @@ pub struct ReplicationAux {
 /// Some bytes of the stream.
 pub struct Piece {
     /// The bytes.
-    pub bytes: Vec<u8>,
-    /// Where they come from.
-    pub source: Option<Source>,
-}
-
-/// Where bytes of the stream come from. Whoever puts them where they belong says so to the [`Flow`].
-pub struct Source {
-    /// The shard.
-    pub shard: usize,
-    /// How many it has sent.
-    pub len: usize,
-    /// Counts them as long as they are in memory.
-    pub held: Held,
+    pub bytes: Bytes,
+    /// Where they come from, and some before them.
+    pub source: Option<Sent>,
 }
 
 /// Turns chunks into the bytes of an RDB, in pieces.
@@ -41,7 +33,9 @@ pub struct RdbOut {
     left: usize,
     db: Option<DbIndex>,
     crc: Crc64,
-    header: Option<Vec<u8>>,
+    lzf: Option<Box<Lzf>>,
+    /// What comes next.
+    ready: VecDeque<Piece>,
     finished: bool,
 }
 
@@ -61,7 +55,8 @@ impl RdbOut {
         }
         writer::put_aux_int(&mut header, "aof-base", 0);
         let left = chunks.flow.shards();
-        RdbOut { chunks, left, db: None, crc: Crc64::new(), header: Some(header), finished: false }
+        let ready = VecDeque::from([Piece { bytes: header.into(), source: None }]);
+        RdbOut { chunks, left, db: None, crc: Crc64::new(), lzf: None, ready, finished: false }
     }
 
     /// What is shared with the cores.
@@ -74,49 +69,56 @@ impl RdbOut {
     /// # Errors
     /// Why the snapshot was given up.
     pub async fn next(&mut self) -> Result<Option<Piece>, String> {
-        if let Some(header) = self.header.take() {
-            return Ok(Some(self.own(header)));
-        }
-        while self.left > 0 {
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                self.crc.update(&piece.bytes);
+                return Ok(Some(piece));
+            }
+            if self.left == 0 {
+                return Ok(self.end());
+            }
             let chunk = tokio::select! {
                 biased;
                 why = self.chunks.flow.until_given_up() => return Err(why.to_string()),
                 chunk = self.chunks.queue.recv() => chunk,
             };
             match chunk {
-                Some(Chunk::Entries { shard, db, bytes, held }) => return Ok(Some(self.entries(shard, db, bytes, held))),
+                Some(Chunk::Entries { db, parts, sent }) => self.take(db, parts, sent),
+                Some(Chunk::Text { db, mut head, text, sent }) => {
+                    let lzf = self.lzf.get_or_insert_with(|| Box::new(Lzf::new()));
+                    writer::put_string(&mut head, &text, Some(lzf));
+                    self.take(db, vec![head.into()], sent);
+                }
                 Some(Chunk::Done { .. }) => self.left -= 1,
                 None => return Err("the cores have stopped".to_string()),
             }
         }
+    }
+
+    fn take(&mut self, db: DbIndex, parts: Vec<Bytes>, sent: Sent) {
+        self.chunks.flow.received(&sent);
+        if self.db != Some(db) {
+            self.db = Some(db);
+            let mut selected = Vec::with_capacity(8);
+            writer::put_select_db(&mut selected, db);
+            self.ready.push_back(Piece { bytes: selected.into(), source: None });
+        }
+        self.ready.extend(parts.into_iter().map(|bytes| Piece { bytes, source: None }));
+        // The count of all goes with the last.
+        if let Some(last) = self.ready.back_mut() {
+            last.source = Some(sent);
+        }
+    }
+
+    fn end(&mut self) -> Option<Piece> {
         if self.finished {
-            return Ok(None);
+            return None;
         }
         self.finished = true;
         let mut end = Vec::new();
         writer::put_eof(&mut end);
         self.crc.update(&end);
         writer::put_checksum(&mut end, self.crc.value());
-        Ok(Some(Piece { bytes: end, source: None }))
-    }
-
-    fn own(&mut self, bytes: Vec<u8>) -> Piece {
-        self.crc.update(&bytes);
-        Piece { bytes, source: None }
-    }
-
-    fn entries(&mut self, shard: usize, db: DbIndex, bytes: Vec<u8>, held: Held) -> Piece {
-        let len = bytes.len();
-        self.chunks.flow.received(len);
-        let mut out = bytes;
-        if self.db != Some(db) {
-            self.db = Some(db);
-            let mut selected = Vec::with_capacity(out.len() + 8);
-            writer::put_select_db(&mut selected, db);
-            selected.extend_from_slice(&out);
-            out = selected;
-        }
-        self.crc.update(&out);
-        Piece { bytes: out, source: Some(Source { shard, len, held }) }
+        Some(Piece { bytes: end.into(), source: None })
     }
 }

@@ -18,7 +18,7 @@ use super::Surroundings;
 use super::rdb_out::Piece;
 use super::spool::{Place, Spool};
 use crate::logging::warning;
-use crate::snapshot::{Flow, Held};
+use crate::snapshot::{Flow, Sent};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -64,7 +64,8 @@ struct State {
 struct Stretch {
     start: u64,
     bytes: Bytes,
-    _held: Option<Held>,
+    /// Counts them.
+    _source: Option<Sent>,
 }
 
 struct Reader {
@@ -108,13 +109,12 @@ impl Window {
     pub async fn push(&self, piece: Piece) {
         {
             let mut state = self.state.borrow_mut();
-            let bytes = Bytes::from(piece.bytes);
+            let bytes = piece.bytes;
             let start = state.end;
             state.end += bytes.len() as u64;
             let end = state.end;
-            let (source, held) = piece.source.map(|source| ((source.shard, source.len), source.held)).unzip();
-            state.under_way.extend(source.map(|(shard, len)| (end, shard, len)));
-            state.pieces.push_back(Stretch { start, bytes, _held: held });
+            state.under_way.extend(piece.source.as_ref().map(|source| (end, source.shard, source.len)));
+            state.pieces.push_back(Stretch { start, bytes, _source: piece.source });
         }
         self.release();
         self.changed.notify_waiters();

@@ -1,7 +1,7 @@
 //! The sink that makes RDB entries of a snapshot.
 //!
-//! Chunks of whole entries leave through an [`EncodedSink`]. Values that would take long to encode are cloned, which is cheap
-//! because they share their parts, and encoded bit by bit afterwards: a write has to wait for the clone only.
+//! Chunks of whole entries leave through an [`EncodedSink`]. Long strings leave as they are, shared. Large collections are cloned, which
+//! is cheap because they share their parts, and encoded bit by bit afterwards: a write has to wait for the clone only.
 
 use super::entry::EntryRef;
 use super::graveyard;
@@ -11,7 +11,7 @@ use super::value::rdb::{BodyWriter, kind_of, put_body};
 use super::value::{Value, ValueRef};
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::rdb::Lzf;
-use koltso_proto::rdb::writer::{put_freq, put_idle, put_key_header};
+use koltso_proto::rdb::writer::{put_freq, put_idle, put_key_header, put_string};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -21,13 +21,26 @@ const CHUNK_LEN: usize = 128 * 1024;
 const CHUNK_SPARE_LEN: usize = 4 * 1024;
 /// Collections with more elements are encoded bit by bit.
 const ELEMENTS_AT_ONCE_MAX: usize = 512;
-/// Strings longer than this are kept by reference and encoded later, in bytes.
+/// Strings longer than this are shared and encoded elsewhere, in bytes.
 const STRING_AT_ONCE_MAX: usize = 16 * 1024;
 
 /// Where encoded entries go.
 pub trait EncodedSink: Send + Sync {
     /// Takes whole entries of one database.
     fn send(&self, db: DbIndex, bytes: Vec<u8>);
+
+    /// Takes one large entry in several parts.
+    fn send_parts(&self, db: DbIndex, parts: Vec<Vec<u8>>) {
+        self.send(db, parts.concat());
+    }
+
+    /// Takes an entry that is a long string: what comes before it, and the string itself, which is to be encoded, compressed if
+    /// wanted, and must not be held longer than that takes.
+    fn send_string(&self, db: DbIndex, head: Vec<u8>, text: &Arc<Vec<u8>>, compress: bool) {
+        let mut out = head;
+        put_string(&mut out, text, compress.then(Lzf::new).as_mut());
+        self.send(db, out);
+    }
 }
 
 /// What is written of the access bits.
@@ -54,7 +67,8 @@ pub struct RdbOptions {
 
 /// A value that is being encoded bit by bit.
 struct Deferred {
-    /// What is encoded so far.
+    /// What is encoded so far: whole parts, and the one that is being filled. One vector would have to be copied to grow.
+    parts: Vec<Vec<u8>>,
     out: Vec<u8>,
     value: Value,
     writer: BodyWriter,
@@ -111,7 +125,11 @@ impl RdbSink {
         self.put_head(entry);
         let out = self.out[at..].to_vec();
         self.out.truncate(at);
-        self.deferred.push_back(Deferred { out, value, writer: BodyWriter::new(self.options.version) });
+        if let Value::Str(text) = &value {
+            return self.target.send_string(self.db, out, text, self.options.compress);
+        }
+        let writer = BodyWriter::new(self.options.version);
+        self.deferred.push_back(Deferred { parts: Vec::new(), out, value, writer });
     }
 
     fn send(&mut self) {
@@ -146,12 +164,14 @@ impl SegmentSink for RdbSink {
 
     fn go_on(&mut self, budget: usize) -> bool {
         let Some(first) = self.deferred.front_mut() else { return false };
-        if first.writer.put_some(&mut first.out, first.value.view(), budget, self.lzf.as_mut())
-            && let Some(Deferred { out, value, .. }) = self.deferred.pop_front()
-        {
+        let whole = first.writer.put_some(&mut first.out, first.value.view(), budget, self.lzf.as_mut());
+        if first.out.len() >= CHUNK_LEN || (whole && !first.out.is_empty()) {
+            first.parts.push(std::mem::take(&mut first.out));
+        }
+        if whole && let Some(Deferred { parts, value, .. }) = self.deferred.pop_front() {
             // Nobody else may have it any more.
             graveyard::drop_value(value);
-            self.target.send(self.db, out);
+            self.target.send_parts(self.db, parts);
         }
         !self.deferred.is_empty()
     }

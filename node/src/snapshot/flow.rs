@@ -61,18 +61,25 @@ impl Flow {
         &self.gauges
     }
 
-    /// On a core: `len` bytes of a shard are being sent.
-    pub(super) fn sent(&self, shard: usize, len: usize) -> Held {
+    /// On a core: so many bytes of a shard are being sent, and so many that are shared with its values and cost nothing yet. A single
+    /// piece may be of any size.
+    pub(super) fn sent(&self, shard: usize, own: usize, shared: usize) -> Sent {
+        let len = own + shared;
         self.shards[shard].in_flight.fetch_add(len, Ordering::AcqRel);
-        if self.queued.fetch_add(len, Ordering::AcqRel) + len > QUEUED_LEN_MAX {
+        if self.queued.fetch_add(own, Ordering::AcqRel) > QUEUED_LEN_MAX {
             self.give_up("writes came faster than what they change could be put aside");
         }
-        Held::new(len, &self.gauges)
+        Sent { shard, len, own, _held: Held::new(own, &self.gauges) }
     }
 
-    /// On the service thread: `len` bytes have been taken from the queue.
-    pub fn received(&self, len: usize) {
-        self.queued.fetch_sub(len, Ordering::AcqRel);
+    /// On the service thread: this has been taken from the queue.
+    pub fn received(&self, sent: &Sent) {
+        self.queued.fetch_sub(sent.own, Ordering::AcqRel);
+    }
+
+    /// On a core: whether what writers have put off may go on while the walk may not.
+    pub(super) fn may_catch_up(&self) -> bool {
+        self.queued.load(Ordering::Acquire) < QUEUED_LEN_MAX / 2
     }
 
     /// On the service thread: `len` bytes of a shard are where they belong. True if its core is to be woken.
@@ -140,9 +147,21 @@ impl Gauges {
     }
 }
 
+/// Bytes under way: where they come from, and how many they are. Whoever puts them where they belong says so to the [`Flow`].
+#[derive(Debug)]
+pub struct Sent {
+    /// The shard.
+    pub shard: usize,
+    /// How many they are, encoded.
+    pub len: usize,
+    /// How many of them are in memory of their own.
+    own: usize,
+    _held: Held,
+}
+
 /// Counts encoded bytes in memory until it is dropped.
 #[derive(Debug)]
-pub struct Held {
+struct Held {
     len: u64,
     gauges: Arc<Gauges>,
 }
@@ -196,25 +215,27 @@ mod tests {
     fn a_core_walks_until_its_share_is_under_way_and_again_when_half_of_it_is_not() {
         let flow = Flow::new(2, Arc::default());
         let share = WALKED_LEN_MAX / 2;
-        let held = flow.sent(0, share);
+        let held = flow.sent(0, share - 100, 100);
         assert!(!flow.may_walk(0) && flow.may_walk(1));
         assert!(!flow.consumed(0, share / 2), "not before it is worth its while");
         assert!(flow.consumed(0, 1), "then the core is woken");
         assert!(!flow.consumed(0, 1), "once");
         assert!(flow.may_walk(0));
-        assert_eq!(flow.gauges.memory.load(Ordering::Relaxed), share as u64);
+        assert_eq!(flow.gauges.memory.load(Ordering::Relaxed), share as u64 - 100, "what is shared costs nothing");
         drop(held);
         assert_eq!(flow.gauges.memory.load(Ordering::Relaxed), 0);
-        assert_eq!(flow.gauges.memory_peak.load(Ordering::Relaxed), share as u64);
+        assert_eq!(flow.gauges.memory_peak.load(Ordering::Relaxed), share as u64 - 100);
     }
 
     #[test]
     fn what_nobody_takes_ends_the_snapshot() {
         let flow = Flow::new(1, Arc::default());
-        let _held = [flow.sent(0, QUEUED_LEN_MAX / 2), flow.sent(0, QUEUED_LEN_MAX / 2)];
-        flow.received(1000);
-        assert!(!flow.is_given_up());
-        let _more = flow.sent(0, 1001);
+        let held = [flow.sent(0, QUEUED_LEN_MAX / 2, 0), flow.sent(0, QUEUED_LEN_MAX, 0)];
+        flow.received(&held[1]);
+        assert!(!flow.is_given_up(), "one piece may be of any size");
+        let _more = [flow.sent(0, QUEUED_LEN_MAX / 2, QUEUED_LEN_MAX), flow.sent(0, 1, 0)];
+        assert!(!flow.is_given_up() && !flow.may_catch_up());
+        let _too_many = flow.sent(0, 1, 0);
         assert!(flow.is_given_up());
         flow.give_up("another reason");
         assert_eq!(flow.gauges.given_up.load(Ordering::Relaxed), 1);

@@ -12,13 +12,15 @@
 
 mod flow;
 
-pub use flow::{Flow, Gauges, Held, OnDisk};
+pub use flow::{Flow, Gauges, OnDisk, Sent};
 
 use crate::core::{Core, Message};
 use crate::replication::stream::ReplicaInfo;
 use crate::shard::rdb_sink::{AccessNote, EncodedSink, RdbOptions};
 use crate::shard::snapshot::Progress;
+use bytes::Bytes;
 use koltso_proto::id::DbIndex;
+use koltso_proto::rdb::writer::put_len;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -36,14 +38,23 @@ const STEP_ENTRIES: usize = 64;
 pub enum Chunk {
     /// Entries of one database, encoded.
     Entries {
-        /// The shard they come from.
-        shard: usize,
         /// The database.
         db: DbIndex,
-        /// RDB bytes.
-        bytes: Vec<u8>,
-        /// Counts them as long as they are in memory.
-        held: Held,
+        /// RDB bytes, in order.
+        parts: Vec<Bytes>,
+        /// Where they come from.
+        sent: Sent,
+    },
+    /// An entry that is a long string, to be compressed.
+    Text {
+        /// The database.
+        db: DbIndex,
+        /// What comes before the string.
+        head: Vec<u8>,
+        /// The string.
+        text: Arc<Vec<u8>>,
+        /// Where it comes from.
+        sent: Sent,
     },
     /// This shard has sent everything.
     Done {
@@ -62,12 +73,43 @@ pub struct Chunks {
 
 impl EncodedSink for ChunkSink {
     fn send(&self, db: DbIndex, bytes: Vec<u8>) {
-        if self.flow.is_given_up() {
-            return;
+        self.send_parts(db, vec![bytes]);
+    }
+
+    fn send_parts(&self, db: DbIndex, parts: Vec<Vec<u8>>) {
+        let own = parts.iter().map(Vec::len).sum();
+        self.post(own, 0, |sent| Chunk::Entries { db, parts: parts.into_iter().map(Bytes::from).collect(), sent });
+    }
+
+    fn send_string(&self, db: DbIndex, mut head: Vec<u8>, text: &Arc<Vec<u8>>, compress: bool) {
+        let text = Arc::clone(text);
+        let shared = text.len();
+        if compress {
+            return self.post(head.len(), shared, |sent| Chunk::Text { db, head, text, sent });
         }
-        let held = self.flow.sent(self.shard, bytes.len());
-        // Nobody listens any more when the node stops.
-        let _ = self.sender.send(Chunk::Entries { shard: self.shard, db, bytes, held });
+        put_len(&mut head, shared as u64);
+        let own = head.len();
+        let parts = vec![Bytes::from(head), Bytes::from_owner(SharedText(text))];
+        self.post(own, shared, |sent| Chunk::Entries { db, parts, sent });
+    }
+}
+
+/// A string that is sent from where it lies. Who changes it meanwhile changes a copy.
+struct SharedText(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for SharedText {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl ChunkSink {
+    fn post(&self, own: usize, shared: usize, chunk: impl FnOnce(Sent) -> Chunk) {
+        if !self.flow.is_given_up() {
+            let sent = self.flow.sent(self.shard, own, shared);
+            // Nobody listens any more when the node stops.
+            let _ = self.sender.send(chunk(sent));
+        }
     }
 }
 
@@ -151,7 +193,7 @@ impl Core {
         let until = Instant::now() + Duration::from_micros(SLICE_US);
         if !walk.sink.flow.may_walk(walk.sink.shard) {
             // What writers have put off does not wait for the walk: it keeps old values alive.
-            while shard.snapshot_go_on(STEP_ENTRIES) {
+            while walk.sink.flow.may_catch_up() && shard.snapshot_go_on(STEP_ENTRIES) {
                 if Instant::now() >= until {
                     return true;
                 }
