@@ -1,6 +1,6 @@
 //! The request parser: whatever comes, however it is cut into pieces.
 
-use koltso_proto::resp::{Limits, ProtocolError, RequestParser, Step};
+use koltso_proto::resp::{Args, Limits, Opening, ProtocolError, RequestParser, Span, Step, whole_request};
 
 use super::{Target, nothing_to_mend, signature};
 use crate::Seed;
@@ -56,10 +56,27 @@ fn run(input: &[u8], seed: &mut Seed) -> u64 {
         if input.len() <= 256 {
             assert_eq!(parse(input, &limits, |_| 1), whole, "byte by byte");
         }
+        assert!(whole.0.starts_with(&read_ahead(input, &limits)), "read ahead");
         let error = whole.1.as_ref().err().map(|error| error.0.clone());
         last = signature((error, whole.0.len().min(8), whole.0.iter().map(Vec::len).max().map(|len| len.min(16))));
     }
     last
+}
+
+/// The requests at the front of the input that have the usual shape, as pipelines are read.
+fn read_ahead(mut input: &[u8], limits: &Limits) -> Vec<Vec<Vec<u8>>> {
+    let (mut opening, mut requests) = (None::<Opening>, Vec::new());
+    loop {
+        let mut spans: Vec<Span> = Vec::new();
+        let alike = opening.and_then(|opening| opening.whole_request(input, limits, &mut spans));
+        let Some(len) = alike.or_else(|| whole_request(input, limits, &mut spans)) else {
+            assert!(spans.is_empty(), "what was not read left spans");
+            return requests;
+        };
+        requests.push(Args::new(input, &spans).from(0).map(<[u8]>::to_vec).collect());
+        opening = Opening::of(input, &spans);
+        input = &input[len..];
+    }
 }
 
 /// Parses what arrives in pieces of a length that `piece` says, given how much is left.
