@@ -97,7 +97,7 @@ pub fn run(config: Config) -> Result<(), String> {
 /// Whether an address is free. A process that was just killed may hold its sockets a moment longer, while the kernel takes
 /// down its rings.
 fn probe(address: SocketAddr) -> std::io::Result<()> {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(2);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
     loop {
         match Listeners::probe(address) {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse && std::time::Instant::now() < deadline => {
