@@ -381,8 +381,9 @@ pub fn delete_first(pack: &mut Listpack, master: StreamId, mut goes: impl FnMut(
 }
 
 fn mark(pack: &mut Listpack, entries: &[(usize, i64)]) {
-    // Flags take one byte with and without the mark, so positions stay good.
-    for (pos, flags) in entries {
+    // From the last to the first: flags that a foreign hand has written in more bytes than they need become shorter, and what is
+    // still to be marked must not move.
+    for (pos, flags) in entries.iter().rev() {
         pack.replace_int(*pos, flags | DELETED);
     }
     let gone = entries.len() as i64;

@@ -272,3 +272,54 @@ fn replication_commands_answer_like_those_of_redis() {
         }
     });
 }
+
+#[test]
+fn offsets_past_all_bounds_end_nothing() {
+    with_cores(|kind| {
+        let mut primary = Server::start(kind);
+        let replica = Server::with(Kind::Redis).replica_of(primary.port()).start();
+        wait_online(&primary, 1);
+        for offset in [i64::MIN, i64::MIN + 1, -1, 0, i64::MAX] {
+            let mut stranger = TcpStream::connect(("127.0.0.1", primary.port())).unwrap();
+            stranger.write_all(format!("PSYNC {} {offset}\r\n", "0".repeat(40)).as_bytes()).unwrap();
+            let mut first = [0; 11];
+            stranger.read_exact(&mut first).unwrap();
+            assert_eq!(&first, b"+FULLRESYNC", "{offset}");
+        }
+        assert!(primary.is_running(), "{}", primary.log_tail());
+        assert_same(&primary, &replica);
+    });
+}
+
+#[test]
+fn names_that_look_like_keywords_lead_to_the_right_keys() {
+    with_cores(|kind| {
+        let servers = [Server::start(kind), Server::start(Kind::Redis)];
+        let [mut mine, mut theirs]: [Client; 2] = servers.each_ref().map(Server::client);
+        let mut both = |command: &[&str]| assert_eq!(mine.cmd(command), theirs.cmd(command), "{command:?}");
+        both(&["GEOADD", "{x}s", "1", "1", "m"]);
+        for i in 0..12 {
+            let key = &format!("k{i}");
+            both(&["XGROUP", "CREATE", key, "g", "$", "MKSTREAM"]);
+            both(&["XREADGROUP", "COUNT", "1", "GROUP", "g", "streams", "STREAMS", key, ">"]);
+            both(&["XREADGROUP", "NOACK", "GROUP", "g", "streams", "STREAMS", key, ">"]);
+            let place = &format!("b{i}");
+            both(&["GEORADIUS", "{x}s", "1", "1", "10", "km", "STORE", "{x}a", "STORE", place]);
+            both(&["ZRANGE", place, "0", "-1"]);
+            both(&["GEORADIUSBYMEMBER", "{x}s", "m", "10", "km", "STORE", "storedist", "STOREDIST", place]);
+            both(&["ZRANGE", place, "0", "-1"]);
+        }
+    });
+}
+
+#[test]
+fn a_read_only_replica_makes_no_consumer_groups() {
+    with_cores(|kind| {
+        let primary = Server::start(Kind::Redis);
+        let replica = Server::with(kind).replica_of(primary.port()).start();
+        wait_online(&primary, 1);
+        let refused = "READONLY You can't write against a read only replica.";
+        assert_eq!(replica.client().cmd(&["XGROUP", "CREATE", "s", "g", "$", "MKSTREAM"]).error(), refused);
+        assert_eq!(replica.client().must(&["DBSIZE"]).int(), 0);
+    });
+}

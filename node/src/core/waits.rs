@@ -86,7 +86,8 @@ impl Core {
 
     fn begin_wait(&mut self, token: Token, waiter: Arc<Waiter>, timeout_ms: u64) {
         let now = self.exec.now;
-        let Some(conn) = self.conn(token) else {
+        // One that is being closed has been let go of already: what it took now would be lost.
+        let Some(conn) = self.conn(token).filter(|conn| conn.closing != Closing::Now) else {
             waiter.claim();
             return self.forget_waiting(&waiter);
         };

@@ -457,6 +457,9 @@ impl Executor {
             if command.is_container && args.len() > 1 {
                 spec = spec.subcommand(args.get(1)).unwrap_or(spec);
             }
+            if has_doubtful_keys(spec, args) {
+                return ShardSet::all(self.shards.len());
+            }
             match spec.keys(args.len(), |i| args.get(i)) {
                 Ok(keys) if keys.open_ended => return ShardSet::all(self.shards.len()),
                 Ok(keys) => keys.iter().for_each(|(position, _)| set.insert(self.shard_of(args.get(position)))),
@@ -504,6 +507,17 @@ impl Executor {
         }
         Ok((command, spec))
     }
+}
+
+/// Whether the word that keys of this command follow stands in it more than once: one of them may be a name or a value, and only
+/// the command itself can tell which.
+fn has_doubtful_keys(spec: &CommandSpec, args: Args<'_>) -> bool {
+    let words: &[&str] = match spec.name {
+        "xread" | "xreadgroup" => &["STREAMS"],
+        "georadius" | "georadiusbymember" => &["STORE", "STOREDIST"],
+        _ => return false,
+    };
+    (1..args.len()).filter(|&i| words.iter().any(|word| args.is(i, word))).nth(1).is_some()
 }
 
 /// A request was answered, or will be: `CLIENT REPLY SKIP` is for one.

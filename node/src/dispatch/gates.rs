@@ -20,8 +20,10 @@ impl Asked {
     /// What a command asks for; `flags` are those of its subcommand.
     #[inline]
     pub fn of(command: &Command, flags: Flags) -> Self {
-        let spreads = command.write || flags.has(Flags::MAY_REPLICATE);
-        Asked { write: command.write, spreads, stale: flags.has(Flags::STALE), loading: flags.has(Flags::LOADING) }
+        // A container says nothing of what its subcommands do.
+        let write = command.write || flags.has(Flags::WRITE);
+        let spreads = write || flags.has(Flags::MAY_REPLICATE);
+        Asked { write, spreads, stale: flags.has(Flags::STALE), loading: flags.has(Flags::LOADING) }
     }
 }
 

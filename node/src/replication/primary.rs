@@ -45,7 +45,7 @@ impl Core {
         }
         let addr = session.addr.clone();
         if let SyncRequest::Psync { replid: Some(replid), offset } = request {
-            let at = Offset((offset - 1).max(0) as u64);
+            let at = Offset(offset.saturating_sub(1).max(0) as u64);
             if !session.replica.rdb_only && replication.ids.include(replid, offset) && offset >= 1 && replication.log.covers(at)
             {
                 let len = replication.log.end().0 - at.0;

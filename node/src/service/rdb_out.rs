@@ -75,6 +75,10 @@ impl RdbOut {
                 return Ok(Some(piece));
             }
             if self.left == 0 {
+                // What was given up may lack its last chunks although all shards have ended.
+                if self.chunks.flow.is_given_up() {
+                    return Err(self.chunks.flow.until_given_up().await.to_string());
+                }
                 return Ok(self.end());
             }
             let chunk = tokio::select! {

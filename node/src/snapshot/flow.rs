@@ -1,6 +1,6 @@
 //! How much of a snapshot is under way, and whether it is still wanted.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
@@ -10,6 +10,12 @@ const WALKED_LEN_MAX: usize = 8 << 20;
 const SHARE_LEN_MIN: usize = 512 << 10;
 /// Encoded bytes that may wait for the service thread, which takes them as fast as it can. Beyond this the snapshot is given up.
 const QUEUED_LEN_MAX: usize = 256 << 20;
+/// What a single piece counts for at most: a huge value must not end the snapshot because of the small ones behind it.
+const WEIGHT_MAX: usize = QUEUED_LEN_MAX / 2;
+
+fn weight(own: usize) -> usize {
+    own.min(WEIGHT_MAX)
+}
 
 /// What the cores and the service thread share about one snapshot.
 #[derive(Debug)]
@@ -66,7 +72,7 @@ impl Flow {
     pub(super) fn sent(&self, shard: usize, own: usize, shared: usize) -> Sent {
         let len = own + shared;
         self.shards[shard].in_flight.fetch_add(len, Ordering::AcqRel);
-        if self.queued.fetch_add(own, Ordering::AcqRel) > QUEUED_LEN_MAX {
+        if self.queued.fetch_add(weight(own), Ordering::AcqRel) > QUEUED_LEN_MAX {
             self.give_up("writes came faster than what they change could be put aside");
         }
         Sent { shard, len, own, _held: Held::new(own, &self.gauges) }
@@ -74,7 +80,7 @@ impl Flow {
 
     /// On the service thread: this has been taken from the queue.
     pub fn received(&self, sent: &Sent) {
-        self.queued.fetch_sub(sent.own, Ordering::AcqRel);
+        self.queued.fetch_sub(weight(sent.own), Ordering::AcqRel);
     }
 
     /// On a core: whether what writers have put off may go on while the walk may not.
@@ -86,6 +92,7 @@ impl Flow {
     pub fn consumed(&self, shard: usize, len: usize) -> bool {
         let credit = &self.shards[shard];
         let left = credit.in_flight.fetch_sub(len, Ordering::AcqRel).saturating_sub(len);
+        fence(Ordering::SeqCst);
         left < self.share_len / 2 && credit.starved.swap(false, Ordering::AcqRel)
     }
 
@@ -96,6 +103,8 @@ impl Flow {
             return true;
         }
         credit.starved.store(true, Ordering::Release);
+        // Either this load sees what was consumed, or whoever consumed it sees that we wait.
+        fence(Ordering::SeqCst);
         if credit.in_flight.load(Ordering::Acquire) < self.share_len / 2 {
             credit.starved.store(false, Ordering::Release);
             return true;
