@@ -18,11 +18,19 @@ SET s v|SET s v EX 100|SET s v KEEPTTL|SET s v NX|SET n v XX|SETNX n v|SETNX n v
 |SADD x 1 2 3|SADD x 1|SADD y 3 4|SREM x 1|SREM x 9|SMOVE x y 2|SMOVE x y 9|SMOVE x y 3|SPOP y|SPOP y 9|SADD x 1 2 3|SADD y 2 3|SINTERSTORE t x y\
 |SUNIONSTORE t x y|SDIFFSTORE t x y|SINTERSTORE t x none|SINTERSTORE t x none|SRANDMEMBER none|SPOP x 3|SREM y 2 3\
 |HSET h f 1 g 2|HSET h f 2|HMSET h i 3|HSETNX h f 1|HSETNX h j 1|HINCRBY h f 3|HINCRBYFLOAT h f 1.5|HDEL h f none|HDEL h none|HDEL h g i j|HGET none f\
-|ZADD z 1 a 2 b 3 c 4 d 5 e 6 f|ZADD z 1 a|ZADD z XX 9 a|ZADD z INCR 1 a|ZINCRBY z 2 b|ZREM z a|ZREM z none|ZPOPMIN z|ZPOPMAX z|ZMPOP 1 z MIN\
+|ZADD z 1 a 2 b 3 c 4 d 5 e 6 f|ZADD z 1 a|ZADD z XX 9 a|ZADD z INCR 1 a|ZADD z 4 incr|ZADD z CH 5 incr 6 INCR|ZREM z incr INCR|ZINCRBY z 2 b|ZREM z a|ZREM z none|ZPOPMIN z|ZPOPMAX z|ZMPOP 1 z MIN\
 |BZPOPMIN z 0|BZPOPMAX z 0|ZADD z 1 a 2 b 3 c 4 d|BZMPOP 0 1 z MAX|ZRANGESTORE w z 0 -1|ZRANGESTORE w z 9 10|ZUNIONSTORE w 1 z|ZINTERSTORE w 1 z\
 |ZDIFFSTORE w 2 z z|ZREMRANGEBYRANK z 0 0|ZREMRANGEBYSCORE z 2 2|ZREMRANGEBYLEX z - +|ZREMRANGEBYLEX z - +|ZADD z 1 a|ZPOPMIN z 5\
 |SET k v|RENAME k k2|RENAMENX k2 k3|SET k v|RENAMENX k k3|RENAME k k3|RENAME k3 k3|COPY k3 k4|COPY k3 k4|COPY k3 k4 REPLACE|COPY k3 k4 DB 2|MOVE k3 2\
 |MOVE k4 2|SELECT 2|MOVE k3 0|SELECT 0|SWAPDB 0 3|SWAPDB 0 3|FLUSHDB|SET k v|FLUSHALL\
+|XADD st 1-1 f v|XADD st 1-2 f v|XADD st MAXLEN 1 1-3 f v|XADD st MAXLEN 5 1-4 f v|XADD st MAXLEN ~ 1 1-5 f v|XADD st MINID 1-5 1-6 f v\
+|XADD st NOMKSTREAM 1-7 f v|XADD none NOMKSTREAM 1-7 f v|XGROUP CREATE st g 0|XGROUP CREATE st g 0|XGROUP CREATE other g $ MKSTREAM\
+|XGROUP CREATECONSUMER st g a|XGROUP CREATECONSUMER st g a|XREADGROUP GROUP g b COUNT 1 STREAMS st >|XREADGROUP GROUP g b STREAMS st 0\
+|XREADGROUP GROUP g c STREAMS st 0|XREADGROUP GROUP g d NOACK STREAMS other st > >|XREADGROUP GROUP g x STREAMS other >\
+|XREADGROUP GROUP g y STREAMS st other 0 0|XCLAIM st g e 0 1-5|XCLAIM st g f 0 9-9|XCLAIM st g a 0 1-5 JUSTID|XAUTOCLAIM st g h 0 0\
+|XAUTOCLAIM st g i 0 9-9|XCLAIM st g e 0 1-6 FORCE|XACK st g 1-5|XACK st g 9-9|XGROUP DELCONSUMER st g a|XGROUP DELCONSUMER st g a|XGROUP SETID st g 0\
+|XSETID st 1-9|XDEL st 1-7|XDEL st 1-7|XTRIM st MAXLEN 1|XTRIM st MAXLEN 1|XTRIM st MINID 9-9|XPENDING st g|XLEN st|XRANGE none - +\
+|XREAD STREAMS none 0|XINFO STREAM none|XGROUP DESTROY st g|XGROUP DESTROY st g|DEL st other\
 |MULTI|SET q 1|INCR q|DEL q|EXEC|SET short v PX 1";
 
 /// Runs every line, and reads after each what has been published of it.
@@ -65,7 +73,7 @@ fn until_mark(writer: &mut Client, listener: &mut Client) -> Vec<String> {
 
 #[test]
 fn every_command_has_the_events_of_redis() {
-    for flags in ["KEA", "KEAmn", "Kg$", "El", "Esz", "Khx", "Em", "En", "K", "A", "KEde"] {
+    for flags in ["KEA", "KEAmn", "Kg$", "El", "Esz", "Khx", "Em", "En", "Et", "K", "A", "KEde"] {
         let model = events(&Server::start(Kind::Redis), flags);
         assert!(flags != "KEA" || model.contains(&"RPUSH l 1 2 3: __keyspace@0__:l rpush, __keyevent@0__:rpush l".to_string()));
         with_cores(|kind| {

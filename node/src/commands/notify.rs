@@ -88,6 +88,13 @@ fn has_word(args: Args<'_>, from: usize, words: &[&str]) -> bool {
     (from..args.len()).any(|at| words.iter().any(|word| args.is(at, word)))
 }
 
+/// Whether `INCR` is among the options of a `ZADD`: those end with the first word that is none.
+fn increments(args: Args<'_>) -> bool {
+    let options = ["NX", "XX", "GT", "LT", "CH", "INCR"];
+    let mut given = (2..args.len()).take_while(|at| options.iter().any(|word| args.is(*at, word)));
+    given.any(|at| args.is(at, "INCR"))
+}
+
 /// What a command's changes are called, where its arguments decide.
 fn names_of(command: &str, args: Args<'_>) -> Option<Names> {
     let end = |at: usize| {
@@ -105,7 +112,7 @@ fn names_of(command: &str, args: Args<'_>) -> Option<Names> {
         "blmpop" => Some(end(behind_keys(2))),
         "zmpop" => Some(lowest(behind_keys(1))),
         "bzmpop" => Some(lowest(behind_keys(2))),
-        "zadd" => Some(sets(F::ZSET, if has_word(args, 2, &["INCR"]) { "zincr" } else { "zadd" })),
+        "zadd" => Some(sets(F::ZSET, if increments(args) { "zincr" } else { "zadd" })),
         "xgroup" if args.len() > 1 => {
             let known = [
                 ("CREATE", "xgroup-create"),

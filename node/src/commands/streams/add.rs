@@ -2,7 +2,7 @@
 
 use super::ids::NewId;
 use super::trim::{Options, Trimming};
-use super::{edit, node_limits};
+use super::{edit, node_limits, told_of};
 use crate::commands::Ctx;
 use crate::commands::errors::{self, Error, Outcome};
 use crate::shard::value::stream::NodeLimits;
@@ -25,8 +25,14 @@ struct Addition<'a> {
     trimming: Option<Trimming>,
 }
 
-/// What an addition came to: the id, and the words of the trim that replicas are told.
-type Added = (StreamId, Option<[Vec<u8>; 3]>);
+/// What an addition came to.
+struct Added {
+    id: StreamId,
+    /// How many entries were trimmed.
+    trimmed: usize,
+    /// The words of the trim that replicas are told.
+    told: Option<[Vec<u8>; 3]>,
+}
 
 impl Addition<'_> {
     fn apply(&self, stream: &mut Stream, now: UnixMs, limits: NodeLimits) -> Outcome<Added> {
@@ -39,11 +45,9 @@ impl Addition<'_> {
             return Err(TOO_LARGE);
         }
         stream.append(id, fields, limits);
-        let outcome = self.trimming.and_then(|trimming| {
-            trimming.apply(stream);
-            trimming.approximately.then(|| trimming.outcome(stream))
-        });
-        Ok((id, outcome))
+        let trimmed = self.trimming.map_or(0, |trimming| trimming.apply(stream));
+        let told = self.trimming.filter(|trimming| trimming.approximately).map(|trimming| trimming.outcome(stream));
+        Ok(Added { id, trimmed, told })
     }
 }
 
@@ -62,7 +66,7 @@ pub(super) fn xadd(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     }
     let addition = Addition { id, args, fields_at: id_at + 1, trimming: options.trimming };
     let (now, limits) = (cx.now, node_limits(cx));
-    let (id, trimmed) = match edit(cx, key, |stream, _| addition.apply(stream, now, limits))? {
+    let added = match edit(cx, key, |stream, _| addition.apply(stream, now, limits))? {
         Some(added) => {
             let added = added?;
             cx.changed(key);
@@ -79,10 +83,13 @@ pub(super) fn xadd(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
             added
         }
     };
-    let text = id.to_text();
+    if added.trimmed > 0 {
+        told_of(cx, key, "xtrim");
+    }
+    let text = added.id.to_text();
     cx.reply.bulk(&text);
-    if trimmed.is_some() || !matches!(addition.id, NewId::Given(_)) {
-        propagate(cx, &addition, id_at, &text, trimmed);
+    if added.told.is_some() || !matches!(addition.id, NewId::Given(_)) {
+        propagate(cx, &addition, id_at, &text, added.told);
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `XCLAIM` and `XAUTOCLAIM`: pending entries change hands.
 
-use super::{Told, counted, edit, ids, no_group, now_ms, put_entry, put_id, read};
+use super::{Told, counted, edit, ids, no_group, now_ms, put_entry, put_id, read, told_of};
 use crate::commands::errors::{self, Error, Outcome};
 use crate::commands::{Ctx, parse};
 use crate::shard::value::Stream;
@@ -20,8 +20,14 @@ fn int_or(text: &[u8], error: &'static str) -> Outcome<i64> {
     parse_i64(text).ok_or(Error::fixed(error))
 }
 
-/// What replicas have to hear: which entries are pending with whom, in order.
-type News = Vec<(StreamId, Pending, Vec<u8>)>;
+/// What replicas and subscribers have to hear.
+#[derive(Default)]
+struct News {
+    /// Which entries are pending with whom, in order.
+    claims: Vec<(StreamId, Pending, Vec<u8>)>,
+    /// Whether the consumer was not there before.
+    created: bool,
+}
 
 /// What happens to each entry that is claimed.
 struct Claim<'a> {
@@ -55,7 +61,7 @@ impl Claim<'_> {
         let old = group.pending().get(id);
         if !exists {
             let Some(old) = old else { return Claimed::No };
-            news.push((id, old, group.name_of(old.owner).to_vec()));
+            news.claims.push((id, old, group.name_of(old.owner).to_vec()));
             group.release(id);
             return Claimed::Deleted;
         }
@@ -64,7 +70,8 @@ impl Claim<'_> {
             Some(old) if self.idle_min > 0 && self.now.saturating_sub(old.time_ms) < self.idle_min => return Claimed::No,
             old => old.map_or(1, |old| old.count),
         };
-        let (owner, _) = group.find_or_create(self.consumer, self.now);
+        let (owner, created) = group.find_or_create(self.consumer, self.now);
+        news.created |= created;
         if let Some(consumer) = group.consumer_mut(owner) {
             (consumer.seen_ms, consumer.active_ms) = (self.now, self.now);
         }
@@ -74,7 +81,7 @@ impl Claim<'_> {
         };
         let pending = Pending { time_ms: self.time_ms, count, owner };
         group.assign(id, pending);
-        news.push((id, pending, self.consumer.to_vec()));
+        news.claims.push((id, pending, self.consumer.to_vec()));
         match stream.get(id) {
             Some(entry) if !self.only_ids => put_entry(reply, &entry),
             _ => put_id(reply, id),
@@ -86,10 +93,13 @@ impl Claim<'_> {
 /// Propagates claims, and returns how many there were.
 fn tell(cx: &mut Ctx<'_>, key: &[u8], group: &[u8], news: &News, last_id: StreamId) -> u64 {
     let told = Told { key, group };
-    for (id, pending, consumer) in news {
+    if news.created {
+        told_of(cx, key, "xgroup-createconsumer");
+    }
+    for (id, pending, consumer) in &news.claims {
         told.claim(cx, consumer, *id, pending, last_id);
     }
-    news.len() as u64
+    news.claims.len() as u64
 }
 
 /// The options of `XCLAIM`.
@@ -155,7 +165,7 @@ pub(super) fn xclaim(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         let moved = options.last_id > own.last_id;
         own.last_id = own.last_id.max(options.last_id);
         let position = (own.last_id, own.entries_read);
-        let mut news = News::new();
+        let mut news = News::default();
         counted(reply, |reply| {
             ids.iter().filter(|id| matches!(claim.one(stream, **id, &mut news, reply), Claimed::Yes)).count()
         });
@@ -164,7 +174,7 @@ pub(super) fn xclaim(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     cx.propagate_nothing();
     if let Some((moved, (last_id, entries_read), news)) = done.flatten() {
         cx.dirty += tell(cx, key, group, &news, last_id);
-        if moved && news.is_empty() {
+        if moved && news.claims.is_empty() {
             Told { key, group }.set_id(cx, last_id, entries_read);
             cx.dirty += 1;
         }
@@ -209,7 +219,7 @@ pub(super) fn xautoclaim(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 fn scan(stream: &mut Stream, reply: &mut Reply, claim: &Claim<'_>, start: StreamId, count: usize) -> Option<(News, StreamId)> {
     let last_id = stream.group(claim.group)?.last_id;
     let mut body = Reply::new(reply.resp3);
-    let (mut news, mut deleted, mut claimed) = (News::new(), Vec::new(), 0);
+    let (mut news, mut deleted, mut claimed) = (News::default(), Vec::new(), 0);
     let mut next = Some(start);
     for _ in 0..count.saturating_mul(ATTEMPTS_PER_ENTRY) {
         if claimed + deleted.len() >= count {

@@ -1,7 +1,7 @@
 //! Reading a stream on behalf of a consumer of a group.
 
 use super::read::{From, Reader, put_head};
-use super::{Told, counted, edit, now_ms, put_entry, put_id};
+use super::{Told, counted, edit, now_ms, put_entry, put_id, told_of};
 use crate::commands::Ctx;
 use crate::commands::errors::Outcome;
 use crate::shard::value::Stream;
@@ -119,6 +119,9 @@ fn meet(group: &mut Group, name: &[u8], now: i64) -> (ConsumerId, bool) {
 }
 
 fn tell(cx: &mut Ctx<'_>, key: &[u8], reader: &Reader<'_>, news: &News, now: i64) {
+    if news.created {
+        told_of(cx, key, "xgroup-createconsumer");
+    }
     let told = Told { key, group: reader.group };
     // Claiming creates the consumer as well.
     if news.created && (reader.no_ack || news.delivered.is_empty()) {

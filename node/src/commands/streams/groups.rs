@@ -1,10 +1,10 @@
 //! `XGROUP`: creating, moving and deleting groups and their consumers.
 
-use super::{bad_subcommand, changed_unwatched, edit, ids, no_group_of_key, now_ms, read};
+use super::{bad_subcommand, changed_unwatched, edit, ids, no_group_of_key, now_ms};
 use crate::commands::errors::{self, Error, Outcome};
 use crate::commands::{Ctx, parse};
 use crate::shard::value::stream::Group;
-use crate::shard::value::{Stream, Value};
+use crate::shard::value::{Stream, Value, ValueRef};
 use koltso_proto::resp::Args;
 use koltso_proto::stream::StreamId;
 
@@ -91,9 +91,11 @@ impl Options {
 fn create(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (key, name) = (args.get(2), args.get(3));
     let options = Options::parse(args, true)?;
-    let last_id = match read(cx, key)? {
+    let last_id = match cx.peek(key).map(|entry| entry.value()) {
         None if !options.make_stream => return Err(NO_KEY),
-        found => found.map(|stream| stream.last_id),
+        None => None,
+        Some(ValueRef::Stream(stream)) => Some(stream.last_id),
+        Some(_) => return Err(errors::WRONG_TYPE),
     };
     if args.len() > 8 {
         return Err(bad_subcommand("XGROUP", args.get(1)));

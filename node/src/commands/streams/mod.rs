@@ -18,6 +18,7 @@ mod trim;
 
 use super::errors::{self, Error, Outcome};
 use super::{Ctx, Handler};
+use crate::config::NotifyFlags;
 use crate::events::Change;
 use crate::fallible;
 use crate::shard::value::stream::{NodeLimits, Pending, Stream};
@@ -79,6 +80,14 @@ fn changed_unwatched(cx: &mut Ctx<'_>, key: &[u8]) {
     let db = cx.db;
     if cx.effects.events.is_on() {
         cx.effects.events.note(Change::Modified, db, key);
+    }
+}
+
+/// Has an event of a change that is not what the command itself is called.
+fn told_of(cx: &mut Ctx<'_>, key: &[u8], event: &'static str) {
+    let db = cx.db;
+    if cx.effects.events.is_on() {
+        cx.effects.events.note(Change::Named(NotifyFlags::STREAM, event), db, key);
     }
 }
 

@@ -5,6 +5,7 @@
 use super::pending::IdMap;
 use koltso_proto::stream::StreamId;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Which of a group's consumers: good until that consumer is deleted.
@@ -56,6 +57,8 @@ pub struct Group {
     names: BTreeMap<Arc<[u8]>, ConsumerId>,
     /// By [`ConsumerId`].
     consumers: Vec<Option<Arc<Consumer>>>,
+    /// Places in `consumers` whose consumer was deleted.
+    vacant: Vec<u32>,
 }
 
 impl Group {
@@ -79,9 +82,11 @@ impl Group {
         self.names.values().filter_map(|id| self.consumer(*id))
     }
 
-    /// The consumers from the one at `position` on, by name.
-    pub fn consumers_from(&self, position: usize) -> impl Iterator<Item = &Consumer> {
-        self.consumers().skip(position)
+    /// The consumer that comes next by name; the first one behind `None`.
+    pub fn consumer_behind(&self, name: Option<&[u8]>) -> Option<&Consumer> {
+        let begin = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let (_, id) = self.names.range::<[u8], _>((begin, Bound::Unbounded)).next()?;
+        self.consumer(*id)
     }
 
     /// The consumer of this name.
@@ -111,13 +116,11 @@ impl Group {
         }
         let name: Arc<[u8]> = name.into();
         let consumer = Consumer { name: name.clone(), seen_ms: now_ms, active_ms: -1, pending: IdMap::default() };
-        let free = if self.consumers.len() > self.names.len() { self.consumers.iter().position(Option::is_none) } else { None };
-        let at = free.unwrap_or_else(|| {
+        let id = ConsumerId(self.vacant.pop().unwrap_or_else(|| {
             self.consumers.push(None);
-            self.consumers.len() - 1
-        });
-        self.consumers[at] = Some(Arc::new(consumer));
-        let id = ConsumerId(at as u32);
+            self.consumers.len() as u32 - 1
+        }));
+        self.consumers[id.0 as usize] = Some(Arc::new(consumer));
         self.names.insert(name, id);
         (id, true)
     }
@@ -126,6 +129,7 @@ impl Group {
     pub fn delete_consumer(&mut self, name: &[u8]) -> Option<usize> {
         let id = self.names.remove(name)?;
         let consumer = self.consumers.get_mut(id.0 as usize)?.take()?;
+        self.vacant.push(id.0);
         for (entry, ()) in consumer.pending.from_position(0) {
             self.pending.remove(entry);
         }

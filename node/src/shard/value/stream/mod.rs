@@ -22,6 +22,7 @@ use koltso_proto::listpack::{self, Listpack};
 use koltso_proto::stream::{self, Entry, Node, StreamId};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// How many nodes an estimate of a stream's size looks at.
@@ -285,6 +286,13 @@ impl Stream {
     /// All groups with their names, by name.
     pub fn groups(&self) -> impl Iterator<Item = (&[u8], &Group)> {
         self.groups.iter().map(|(name, group)| (&**name, &**group))
+    }
+
+    /// The name of the group that comes next by name; of the first one behind `None`.
+    fn group_behind(&self, name: Option<&[u8]>) -> Option<(&[u8], &Group)> {
+        let begin = name.map_or(Bound::Unbounded, Bound::Excluded);
+        let (name, group) = self.groups.range::<[u8], _>((begin, Bound::Unbounded)).next()?;
+        Some((name, group))
     }
 
     /// The group of this name.

@@ -13,15 +13,15 @@ pub fn kind_of(version: u32) -> u8 {
 }
 
 /// Where a writer is in a stream that is written in pieces.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Place {
     part: Part,
-    /// How many entries, pending entries or consumers of the part are written.
+    /// How many entries or pending entries of the part are written.
     done: usize,
-    /// Which group, by name.
-    group: usize,
-    /// Which of its consumers, by name.
-    consumer: usize,
+    /// The group that is being written, or was last.
+    group: Option<Box<[u8]>>,
+    /// Its consumer, likewise.
+    consumer: Option<Box<[u8]>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,10 +61,11 @@ impl Stream {
                 place.go_to(if self.groups.is_empty() { Part::End } else { Part::Group });
             }
             Part::Group => {
-                let Some((name, group)) = self.groups().nth(place.group) else {
+                let Some((name, group)) = self.group_behind(place.group.as_deref()) else {
                     place.go_to(Part::End);
                     return 0;
                 };
+                place.group = Some(name.into());
                 put_string(out, name, lzf);
                 put_id(out, group.last_id);
                 if kind != kind::STREAM {
@@ -75,7 +76,7 @@ impl Stream {
                 place.go_to(Part::Pending);
             }
             _ => {
-                let Some((_, group)) = self.groups().nth(place.group) else { return 0 };
+                let Some(group) = place.group.as_deref().and_then(|name| self.group(name)) else { return 0 };
                 return group.put_part(out, place, kind, budget, lzf);
             }
         }
@@ -125,17 +126,17 @@ impl Group {
                 let written = place.done - begin;
                 if place.done >= self.pending().len() {
                     put_len(out, self.consumers_len() as u64);
-                    place.consumer = 0;
+                    place.consumer = None;
                     place.go_to(Part::Consumer);
                 }
                 written
             }
             Part::Consumer => {
-                let Some(consumer) = self.consumers_from(place.consumer).next() else {
-                    place.group += 1;
+                let Some(consumer) = self.consumer_behind(place.consumer.as_deref()) else {
                     place.go_to(Part::Group);
                     return 0;
                 };
+                place.consumer = Some(consumer.name().into());
                 put_string(out, consumer.name(), lzf);
                 out.extend_from_slice(&consumer.seen_ms.to_le_bytes());
                 if kind == kind::STREAM_3 {
@@ -146,7 +147,8 @@ impl Group {
                 1
             }
             Part::ConsumerPending => {
-                let Some(consumer) = self.consumers_from(place.consumer).next() else { return 0 };
+                let name = place.consumer.as_deref();
+                let Some(consumer) = name.and_then(|name| self.consumer(self.find(name)?)) else { return 0 };
                 let begin = place.done;
                 for (id, ()) in consumer.pending().from_position(place.done).take(budget) {
                     out.extend_from_slice(&id.to_bytes());
@@ -154,7 +156,6 @@ impl Group {
                 }
                 let written = place.done - begin;
                 if place.done >= consumer.pending().len() {
-                    place.consumer += 1;
                     place.go_to(Part::Consumer);
                 }
                 written
