@@ -2,8 +2,9 @@
 
 use crate::config::{Config, support};
 use crate::core::{Core, CoreParts, Listeners, Message};
-use crate::dispatch::executor::{CORES_MAX, Executor};
+use crate::dispatch::executor::Executor;
 use crate::dispatch::registry;
+use crate::dispatch::shard_set::CORES_MAX;
 use crate::logging::{self, notice, warning};
 use crate::reactor::inbox::Inbox;
 use crate::reactor::ring::{Ring, RingOptions};

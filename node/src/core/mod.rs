@@ -11,6 +11,7 @@ mod message;
 mod pause;
 mod posts;
 mod requests;
+mod transactions;
 mod waits;
 
 pub use accept::Listeners;

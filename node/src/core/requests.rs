@@ -2,11 +2,12 @@
 
 use super::Core;
 use crate::commands::Origin;
-use crate::connection::{Closing, OwnedRequest, Peer, Stall, Token, Transaction};
-use crate::dispatch::executor::{AWAITED_MAX, Executor, ShardSet, Who};
+use crate::connection::{Closing, OwnedRequest, Peer, Stall, Token};
+use crate::dispatch::executor::{AWAITED_MAX, Who};
 use crate::dispatch::gates::{OOM, Verdict};
 use crate::dispatch::hop::Batch;
 use crate::dispatch::registry::{Command, Run, ServerHandler};
+use crate::dispatch::shard_set::ShardSet;
 use crate::logging::notice;
 use crate::shared::{Asked, Gate};
 use koltso_proto::command::{CommandSpec, Flags};
@@ -176,17 +177,6 @@ impl Core {
         self.mark_dirty(token);
     }
 
-    fn queue(&mut self, token: Token, command: &Command, spec: &CommandSpec, request: OwnedRequest) {
-        let Some(conn) = self.conn(token) else { return };
-        if let Some(transaction) = &mut conn.session.transaction {
-            transaction.asked = transaction.asked.and(Asked::of(command, spec.flags));
-            transaction.len += request.len();
-            transaction.commands.push((command.spec.index() as u16, request));
-        }
-        self.reply(token, |reply| reply.status("QUEUED"));
-        self.enforce_query_limit(token);
-    }
-
     /// Runs a command that has passed all checks.
     fn run_command(&mut self, token: Token, command: &'static Command, spec: &'static CommandSpec, request: OwnedRequest) {
         if command.write
@@ -218,7 +208,7 @@ impl Core {
     }
 
     /// Runs a command about the server or the connection, and counts it.
-    fn run_server(
+    pub(super) fn run_server(
         &mut self,
         token: Token,
         handler: ServerHandler,
@@ -255,7 +245,7 @@ impl Core {
         }
     }
 
-    fn who(&mut self, token: Token) -> Option<(Who, bool)> {
+    pub(super) fn who(&mut self, token: Token) -> Option<(Who, bool)> {
         let conn = self.conn(token)?;
         let who = Who { db: conn.session.db, no_touch: conn.session.no_touch, origin: Origin::Client };
         Some((who, conn.output.reply.resp3))
@@ -278,103 +268,6 @@ impl Core {
         self.exec.note_if_slow(took_us, token, args);
         self.exec.tally.note_reply(index, &reply.buf);
         self.reply(token, |out| out.raw(&reply.buf));
-    }
-
-    // ---- transactions -----------------------------------------------------------------------------------------------
-
-    /// `EXEC`.
-    pub(crate) fn exec_transaction(&mut self, token: Token, request: OwnedRequest) {
-        let Some(conn) = self.conn(token) else { return };
-        let Some(transaction) = conn.session.transaction.take() else {
-            return self.refuse(token, "ERR EXEC without MULTI");
-        };
-        if transaction.aborted {
-            self.unwatch(token);
-            return self.refuse(token, "EXECABORT Transaction discarded because of previous errors.");
-        }
-        let mut wanted = ShardSet::default();
-        for (index, request) in &transaction.commands {
-            if let Some(command) = self.exec.registry.by_index(*index) {
-                let asked = if command.asks_shards { ShardSet::all(self.exec.shards.len()) } else { ShardSet::default() };
-                wanted.0 |= asked.0 | self.exec.shards_of(command, request.args()).0;
-            }
-        }
-        let watched = self.conns.get(token.index as usize).and_then(|conn| conn.session.watch.as_ref());
-        for watched in watched.iter().flat_map(|(_, keys)| keys) {
-            wanted.insert(self.exec.shard_of(&watched.key));
-        }
-        if wanted.is_empty() {
-            wanted = self.own_shard();
-        }
-        self.stall(token, Stall::Lend);
-        self.with_shards(
-            wanted,
-            Box::new(move |core| {
-                if core.is_paused(token, "exec", transaction.asked.spreads) {
-                    if let Some(conn) = core.conn(token) {
-                        conn.session.transaction = Some(transaction);
-                    }
-                    return core.pause(token, request);
-                }
-                core.run_transaction(token, &transaction);
-                core.unstall(token, Stall::Lend);
-            }),
-        );
-    }
-
-    fn run_transaction(&mut self, token: Token, transaction: &Transaction) {
-        let Some(conn) = self.conn(token) else { return };
-        if let Some((flag, keys)) = conn.session.watch.take() {
-            let spoiled = flag.is_raised() || self.watched_key_expired(&keys);
-            self.forget_watch(flag, keys);
-            if spoiled {
-                return self.reply(token, Reply::null_array);
-            }
-        }
-        let mut commands = transaction.commands.iter().filter_map(|(index, _)| self.exec.registry.by_index(*index));
-        if let Some(write) = commands.find(|command| command.deny_oom)
-            && self.exec.lacks_room(write)
-        {
-            return self.refuse(token, &format!("EXECABORT Transaction discarded because of: {OOM}"));
-        }
-        self.set_in_exec(token, true);
-        self.exec.effects.begin_unit();
-        self.reply(token, |reply| reply.array(transaction.commands.len()));
-        for (index, request) in &transaction.commands {
-            let Some(command) = self.exec.registry.by_index(*index).copied() else { continue };
-            let args = request.args();
-            let spec = self.exec.spec_of(args).unwrap_or(command.spec);
-            match command.run {
-                Run::Server(handler) => self.run_server(token, handler, command.timed, spec, request),
-                Run::Keys(handler) | Run::AllKeys(handler) => {
-                    let Some((who, resp3)) = self.who(token) else { break };
-                    let mut reply = Reply::new(resp3);
-                    let run = |exec: &mut Executor| exec.context(None, who, &mut reply).run(handler, args);
-                    let took_us = self.exec.counted(spec.index(), command.timed, run);
-                    self.exec.note_if_slow(took_us, token, args);
-                    self.exec.tally.note_reply(spec.index(), &reply.buf);
-                    self.reply(token, |out| out.raw(&reply.buf));
-                    if command.write
-                        && let Some(conn) = self.conn(token)
-                    {
-                        conn.session.wrote = true;
-                    }
-                }
-            }
-        }
-        self.exec.effects.end_unit();
-        self.exec.serve_if_ready();
-        self.set_in_exec(token, false);
-    }
-
-    fn set_in_exec(&mut self, token: Token, on: bool) {
-        if let Some(conn) = self.conn(token) {
-            conn.session.in_exec = on;
-            if !conn.session.messages.is_empty() {
-                let messages = std::mem::take(&mut conn.session.messages);
-                conn.queue_message(&messages);
-            }
-        }
     }
 
     /// A reply has come: what waited for its turn behind it goes on, and what can be sent will be.

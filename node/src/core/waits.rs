@@ -2,9 +2,9 @@
 
 use super::{Core, Message};
 use crate::connection::{Closing, OwnedRequest, Stall, Token};
-use crate::dispatch::executor::ShardSet;
 use crate::dispatch::registry::Command;
 use crate::dispatch::serve::{Served, Tried};
+use crate::dispatch::shard_set::ShardSet;
 use crate::shared::Gate;
 use crate::waiting::{Asking, Waiter};
 use koltso_proto::resp::Reply;
@@ -92,12 +92,12 @@ impl Core {
             return self.forget_waiting(&waiter);
         };
         conn.stall = Stall::Blocked;
-        let index = waiter.command;
+        let index = waiter.asking.command;
         let deadline = (timeout_ms > 0).then(|| now.0.saturating_add(timeout_ms));
         conn.waiting = Some((Arc::clone(&waiter), deadline));
         self.shared.blocked_clients.fetch_add(1, Ordering::Relaxed);
         if let Some(deadline) = deadline {
-            self.deadlines.0.insert((deadline, waiter.ticket), waiter);
+            self.deadlines.0.insert((deadline, waiter.asking.ticket), waiter);
         }
         // Its peer may have left meanwhile.
         self.mark_dirty(token);
@@ -115,7 +115,7 @@ impl Core {
             && first.key().0 <= now
         {
             let waiter = first.remove();
-            self.end_key_wait(waiter.token, Reply::null_array);
+            self.end_key_wait(waiter.asking.token, Reply::null_array);
         }
     }
 
@@ -141,7 +141,7 @@ impl Core {
         let Some(conn) = self.conn(token) else { return };
         let Some((waiter, deadline)) = conn.waiting.take() else { return };
         if let Some(deadline) = deadline {
-            self.deadlines.0.remove(&(deadline, waiter.ticket));
+            self.deadlines.0.remove(&(deadline, waiter.asking.ticket));
         }
         self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
         self.reply(token, write);
@@ -160,7 +160,7 @@ impl Core {
         let Some((waiter, deadline)) = self.conn(token).and_then(|conn| conn.waiting.take()) else { return false };
         waiter.claim();
         if let Some(deadline) = deadline {
-            self.deadlines.0.remove(&(deadline, waiter.ticket));
+            self.deadlines.0.remove(&(deadline, waiter.asking.ticket));
         }
         self.forget_waiting(&waiter);
         true
@@ -218,7 +218,7 @@ impl Core {
         self.flush_effects();
         self.flush_events();
         for served in std::mem::take(&mut self.exec.served) {
-            self.on_core(served.waiter.core, move |core| core.on_served(&served));
+            self.on_core(served.waiter.asking.core, move |core| core.on_served(&served));
         }
         for (key, needs) in std::mem::take(&mut self.exec.unserved) {
             self.with_shards(
@@ -234,7 +234,7 @@ impl Core {
 
     /// Somebody, here or on another core, has served a client of this core.
     fn on_served(&mut self, served: &Served) {
-        let token = served.waiter.token;
+        let token = served.waiter.asking.token;
         let Some(conn) = self.conn(token) else { return };
         if conn.waiting.as_ref().is_none_or(|(waiter, _)| !Arc::ptr_eq(waiter, &served.waiter)) {
             return;

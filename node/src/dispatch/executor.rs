@@ -4,8 +4,10 @@ use super::ahead::Ahead;
 use super::gates::{OOM, Verdict};
 use super::hop::Outbox;
 use super::pressure::Pressure;
-use super::registry::{Command, Registry, Run, registry, unknown_command, unknown_subcommand, wrong_arity};
+use super::registry::{Command, Registry, Run, registry};
+use super::route::Route;
 use super::serve::Served;
+use super::shard_set::ShardSet;
 use super::tally::Tally;
 use crate::commands::{Ctx, Handler, Origin};
 use crate::config::Config;
@@ -16,10 +18,8 @@ use crate::shard::keyspace::Keyspace;
 use crate::shard::watch::Key;
 use crate::shared::{Asked, Gate, Gates, now_ms};
 use crate::waiting::Waits;
-use koltso_proto::command::CommandSpec;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::{Args, Limits, ProtocolError, Reply, Step};
-use koltso_proto::slot;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
@@ -34,60 +34,6 @@ const OUTPUT_LEN_PAUSE_UNAUTHENTICATED: usize = 64 << 10;
 /// Replies of other cores that one client may wait for, before its next request is looked at. Bounds what a pipeline can ask
 /// for before any of it is sent.
 pub const AWAITED_MAX: usize = 128;
-
-/// A set of shards, one bit each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ShardSet(pub u128);
-
-/// The most cores a node can have: a [`ShardSet`] has this many bits.
-pub const CORES_MAX: usize = 128;
-
-impl ShardSet {
-    /// All of `n` shards.
-    pub fn all(n: usize) -> Self {
-        ShardSet(if n >= CORES_MAX { u128::MAX } else { (1 << n) - 1 })
-    }
-
-    /// Adds one.
-    pub fn insert(&mut self, shard: usize) {
-        self.0 |= 1 << shard;
-    }
-
-    /// Takes one out.
-    pub fn remove(&mut self, shard: usize) {
-        self.0 &= !(1 << shard);
-    }
-
-    /// Whether it is in.
-    pub fn contains(self, shard: usize) -> bool {
-        self.0 >> shard & 1 == 1
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The only one, if it is one.
-    pub fn single(self) -> Option<usize> {
-        (self.0.count_ones() == 1).then(|| self.0.trailing_zeros() as usize)
-    }
-
-    /// In ascending order.
-    pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..CORES_MAX).filter(move |&shard| self.contains(shard))
-    }
-}
-
-/// Where a request has to run.
-pub enum Route {
-    /// Here.
-    Local,
-    /// On another core.
-    Peer(usize),
-    /// Here, with these shards borrowed.
-    Lend(ShardSet),
-}
 
 /// Why [`Executor::run`] stopped.
 pub enum Stop {
@@ -420,104 +366,6 @@ impl Executor {
         self.tally.note_error(error.as_bytes());
         self.tally.note_rejected(command.spec.index());
     }
-
-    /// Where a command of the keyspace has to run.
-    #[inline]
-    pub fn route(&self, command: &Command, args: Args<'_>) -> Route {
-        if self.shards.len() == 1 {
-            return Route::Local;
-        }
-        if command.only_key != 0 {
-            let shard = self.shard_of(args.get(usize::from(command.only_key)));
-            return if shard == self.id { Route::Local } else { Route::Peer(shard) };
-        }
-        let set = self.shards_of(command, args);
-        match set.single() {
-            Some(shard) if shard == self.id => Route::Local,
-            Some(shard) => Route::Peer(shard),
-            None if set.is_empty() => Route::Local,
-            None => Route::Lend(set),
-        }
-    }
-
-    /// The shard that owns a key.
-    #[inline]
-    pub fn shard_of(&self, key: &[u8]) -> usize {
-        usize::from(slot::shard_of(slot::slot_of(key), self.shards.len() as u16).0)
-    }
-
-    /// All the shards that a command's keys are in.
-    pub fn shards_of(&self, command: &Command, args: Args<'_>) -> ShardSet {
-        let mut set = ShardSet::default();
-        if matches!(command.run, Run::AllKeys(_)) {
-            return ShardSet::all(self.shards.len());
-        }
-        if matches!(command.run, Run::Keys(_)) {
-            let mut spec = command.spec;
-            if command.is_container && args.len() > 1 {
-                spec = spec.subcommand(args.get(1)).unwrap_or(spec);
-            }
-            if has_doubtful_keys(spec, args) {
-                return ShardSet::all(self.shards.len());
-            }
-            match spec.keys(args.len(), |i| args.get(i)) {
-                Ok(keys) if keys.open_ended => return ShardSet::all(self.shards.len()),
-                Ok(keys) => keys.iter().for_each(|(position, _)| set.insert(self.shard_of(args.get(position)))),
-                // Mostly the arguments are wrong, and the command will say so itself. But it may have keys all the same (`PFMERGE`
-                // of one), and must not be let look for them in the wrong shard.
-                Err(_) => return ShardSet::all(self.shards.len()),
-            }
-        }
-        set
-    }
-
-    /// What the table says of the command or subcommand that a request names, if there is one, whatever its arguments.
-    pub fn spec_of(&self, args: Args<'_>) -> Option<&'static CommandSpec> {
-        let command = self.registry.find(args.get(0))?;
-        if command.is_container && args.len() > 1 { command.spec.subcommand(args.get(1)) } else { Some(command.spec) }
-    }
-
-    /// The command a request names, with the specification of its subcommand if it has any; or the error that refuses it.
-    ///
-    /// # Errors
-    /// The text of the reply, if there is no such command or its arguments are too many or too few.
-    pub fn look_up(&self, args: Args<'_>) -> Result<(&'static Command, &'static CommandSpec), String> {
-        Executor::look_up_in(self.registry.find(args.get(0)), args)
-    }
-
-    /// As [`look_up`](Self::look_up), for a request that bears the command's name in the table.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn look_up_in_table(&self, args: Args<'_>) -> Result<(&'static Command, &'static CommandSpec), String> {
-        Executor::look_up_in(self.registry.find_in_table(args.get(0)), args)
-    }
-
-    fn look_up_in(
-        command: Option<&'static Command>,
-        args: Args<'_>,
-    ) -> Result<(&'static Command, &'static CommandSpec), String> {
-        let command = command.ok_or_else(|| unknown_command(args))?;
-        let mut spec = command.spec;
-        if command.is_container && args.len() > 1 {
-            spec = spec.subcommand(args.get(1)).ok_or_else(|| unknown_subcommand(args))?;
-        }
-        if !spec.check_arity(args.len()) {
-            return Err(wrong_arity(spec.name));
-        }
-        Ok((command, spec))
-    }
-}
-
-/// Whether the word that keys of this command follow stands in it more than once: one of them may be a name or a value, and only
-/// the command itself can tell which.
-fn has_doubtful_keys(spec: &CommandSpec, args: Args<'_>) -> bool {
-    let words: &[&str] = match spec.name {
-        "xread" | "xreadgroup" => &["STREAMS"],
-        "georadius" | "georadiusbymember" => &["STORE", "STOREDIST"],
-        _ => return false,
-    };
-    (1..args.len()).filter(|&i| words.iter().any(|word| args.is(i, word))).nth(1).is_some()
 }
 
 /// A request was answered, or will be: `CLIENT REPLY SKIP` is for one.

@@ -5,7 +5,7 @@
 //! meant for replicas is handed to the log before the shard leaves, and what a job meant before it gives shards back: so the
 //! order in which the log receives them is the order in which they happened.
 
-use super::executor::ShardSet;
+use super::shard_set::ShardSet;
 use crate::connection::{Stall, Token};
 use crate::core::{Core, Message, StageGuard, Staged};
 use crate::shard::Shard;

@@ -12,5 +12,7 @@ pub mod hop;
 pub mod lend;
 pub mod pressure;
 pub mod registry;
+pub mod route;
 pub mod serve;
+pub mod shard_set;
 pub mod tally;

@@ -5,8 +5,9 @@
 //! limit again. So does a core itself that has very much to evict. A write is refused only where no shard has anything to give;
 //! cores know that of each other from counts that each one publishes once a turn.
 
-use super::executor::{Executor, ShardSet};
+use super::executor::Executor;
 use super::registry::Command;
+use super::shard_set::ShardSet;
 use crate::config::NotifyFlags;
 use crate::shard::Shard;
 use crate::shard::eviction::EvictionPolicy;

@@ -1,8 +1,9 @@
 //! Commands that may wait for their keys: trying them, and serving those who wait when a key is ready.
 
-use super::executor::{Executor, ShardSet, Who};
+use super::executor::{Executor, Who};
 use super::gates::OOM;
 use super::registry::Run;
+use super::shard_set::ShardSet;
 use crate::commands::Origin;
 use crate::shard::watch::Key;
 use crate::waiting::{Asking, Waiter, Waits, Wanted};
@@ -95,7 +96,7 @@ impl Executor {
         loop {
             let Some(own) = self.shards[shard].as_deref() else { return };
             let Some(waiter) = own.watch.next_waiter(db, name, ticket) else { return };
-            ticket = waiter.ticket + 1;
+            ticket = waiter.asking.ticket + 1;
             let missing = waiter.needs.iter().any(|needed| self.shards[needed].is_none());
             if missing {
                 // Nobody behind it is served before it.
@@ -110,10 +111,10 @@ impl Executor {
 
     /// Serves a waiter with a key, if that holds what it waits for. False if the key is not there at all.
     fn serve(&mut self, waiter: &Arc<Waiter>, key: &[u8]) -> bool {
-        let Some(command) = self.registry.by_index(waiter.command).copied() else { return true };
+        let Some(command) = self.registry.by_index(waiter.asking.command).copied() else { return true };
         let Run::Keys(handler) = command.run else { return true };
-        let mut reply = Reply::new(waiter.resp3);
-        let who = Who { db: waiter.db, no_touch: waiter.no_touch, origin: Origin::Client };
+        let mut reply = Reply::new(waiter.asking.resp3);
+        let who = Who { db: waiter.asking.db, no_touch: waiter.asking.no_touch, origin: Origin::Client };
         self.effects.begin_unit();
         let mut cx = self.context(None, who, &mut reply);
         let found = cx.peek(key).map(|entry| entry.kind());

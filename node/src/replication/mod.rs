@@ -9,6 +9,7 @@ pub mod link;
 pub mod log;
 mod primary;
 pub mod stream;
+mod transfers;
 mod waiters;
 
 pub use waiters::Waiter;

@@ -2,8 +2,8 @@
 
 use crate::connection::{OwnedRequest, Stall, Token, Transaction, WatchedKey};
 use crate::core::{Core, Message};
-use crate::dispatch::executor::ShardSet;
 use crate::dispatch::registry::ServerHandler;
+use crate::dispatch::shard_set::ShardSet;
 use crate::shard::watch::WatchFlag;
 use koltso_proto::resp::Reply;
 use std::sync::Arc;

@@ -69,14 +69,14 @@ impl WatchList {
 
     /// A client begins to wait for `key`.
     pub fn join(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
-        self.keys.entry((waiter.db, key.into())).or_default().line.join(waiter);
+        self.keys.entry((waiter.asking.db, key.into())).or_default().line.join(waiter);
     }
 
     /// A client waits for `key` no longer.
     pub fn leave(&mut self, key: &[u8], waiter: &Waiter) {
-        let watched = Watched { db: waiter.db, key };
+        let watched = Watched { db: waiter.asking.db, key };
         if let Some(watchers) = self.keys.get_mut(&watched) {
-            watchers.line.leave(waiter.ticket);
+            watchers.line.leave(waiter.asking.ticket);
             if watchers.is_empty() {
                 self.keys.remove(&watched);
             }

@@ -20,7 +20,7 @@ impl Line {
 
     /// Somebody begins to wait.
     pub fn join(&mut self, waiter: &Arc<Waiter>) {
-        self.waiters.insert(waiter.ticket, Arc::clone(waiter));
+        self.waiters.insert(waiter.asking.ticket, Arc::clone(waiter));
     }
 
     /// Somebody waits no longer.

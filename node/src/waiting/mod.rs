@@ -9,7 +9,7 @@ mod line;
 pub use line::Line;
 
 use crate::connection::{OwnedRequest, Token};
-use crate::dispatch::executor::ShardSet;
+use crate::dispatch::shard_set::ShardSet;
 use crate::shard::value::Type;
 use koltso_proto::id::DbIndex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,22 +29,8 @@ pub enum Waits {
 /// A client that waits.
 #[derive(Debug)]
 pub struct Waiter {
-    /// Who has waited for longer has a lower one.
-    pub ticket: u64,
-    /// The core of the client.
-    pub core: usize,
-    /// Its connection there.
-    pub token: Token,
-    /// The index of its command.
-    pub command: u16,
-    /// What it asked for.
-    pub request: OwnedRequest,
-    /// The selected database.
-    pub db: DbIndex,
-    /// Whether it speaks RESP3.
-    pub resp3: bool,
-    /// Whether it leaves access times alone.
-    pub no_touch: bool,
+    /// Who it is, and what it asked for.
+    pub asking: Asking,
     /// The type of the values it waits for.
     pub kind: Type,
     /// The keys it waits for.
@@ -88,23 +74,24 @@ impl Wanted {
     }
 }
 
-/// How a waiter is made, but for what only the request's own core knows.
+/// A client that may have to wait, and its request: what only its own core knows of it.
+#[derive(Debug)]
 pub struct Asking {
-    /// See [`Waiter::ticket`].
+    /// Who has waited for longer has a lower one.
     pub ticket: u64,
-    /// See [`Waiter::core`].
+    /// The core of the client.
     pub core: usize,
-    /// See [`Waiter::token`].
+    /// Its connection there.
     pub token: Token,
-    /// See [`Waiter::command`].
+    /// The index of its command.
     pub command: u16,
-    /// See [`Waiter::request`].
+    /// What it asked for.
     pub request: OwnedRequest,
-    /// See [`Waiter::db`].
+    /// The selected database.
     pub db: DbIndex,
-    /// See [`Waiter::resp3`].
+    /// Whether it speaks RESP3.
     pub resp3: bool,
-    /// See [`Waiter::no_touch`].
+    /// Whether it leaves access times alone.
     pub no_touch: bool,
 }
 
@@ -120,9 +107,7 @@ impl Waiter {
             needs = shards;
             needs.insert(shard_of(args.get(also)));
         }
-        let Asking { ticket, core, token, command, request, db, resp3, no_touch } = asking;
-        let claimed = AtomicBool::new(false);
-        Waiter { ticket, core, token, command, request, db, resp3, no_touch, kind: wanted.kind, keys, needs, shards, claimed }
+        Waiter { asking, kind: wanted.kind, keys, needs, shards, claimed: AtomicBool::new(false) }
     }
 
     /// Ends the wait, if nobody else has; only who is told true may go on.
@@ -132,9 +117,9 @@ impl Waiter {
 
     /// Its request for one of its keys alone, without a time.
     pub fn request_for(&self, name: &str, key: &[u8]) -> OwnedRequest {
-        let args = self.request.args();
+        let args = self.asking.request.args();
         match name {
-            "blmove" | "brpoplpush" => self.request.clone(),
+            "blmove" | "brpoplpush" => self.asking.request.clone(),
             "blmpop" | "bzmpop" => {
                 let head: [&[u8]; 4] = [args.get(0), b"0", b"1", key];
                 let words: Vec<&[u8]> = head.into_iter().chain(args.from(3 + self.keys.len())).collect();

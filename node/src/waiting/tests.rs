@@ -2,7 +2,7 @@
 
 use super::{Asking, Waiter, Wanted};
 use crate::connection::{OwnedRequest, Token};
-use crate::dispatch::executor::ShardSet;
+use crate::dispatch::shard_set::ShardSet;
 use koltso_proto::id::DbIndex;
 
 fn waiter(line: &str) -> Waiter {

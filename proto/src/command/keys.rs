@@ -86,7 +86,9 @@ impl KeyRange {
 pub struct KeyPositions {
     ranges: [KeyRange; 3],
     count: u8,
-    /// Besides these, keys are reached that only the data names (`SORT … BY weight_* GET object_*`): all shards are needed.
+    /// Keys may be reached besides these: such as only the data names (`SORT … BY weight_* GET object_*`), or because the word
+    /// that keys follow stands there again, and only the command can tell which is the keyword and which a name or a value
+    /// (`XREADGROUP COUNT 1 GROUP g streams STREAMS k >`). All shards are needed.
     pub open_ended: bool,
 }
 
@@ -141,7 +143,10 @@ impl CommandSpec {
                 continue;
             }
             match spec.resolve(argc, &arg) {
-                Resolved::Range(range) => found.push(range),
+                Resolved::Range(range) => {
+                    found.push(range);
+                    found.open_ended |= spec.is_doubtful(range, argc, &arg);
+                }
                 Resolved::Absent if at > 0 || spec.begin == Begin::Unknown => {}
                 Resolved::NoKeys if self.flags.has(Flags::NO_MANDATORY_KEYS) => {}
                 _ => return Err(KeysError),
@@ -207,6 +212,16 @@ impl KeySpec {
                 Resolved::Range(KeyRange { first, last, step: usize::from(step.max(1)), flags: self.flags })
             }
             _ => Resolved::Wrong,
+        }
+    }
+}
+
+impl KeySpec {
+    /// Whether the keyword stands again behind the place where it was found.
+    fn is_doubtful<'a>(&self, found: KeyRange, argc: usize, arg: &impl Fn(usize) -> &'a [u8]) -> bool {
+        match self.begin {
+            Begin::Keyword { word, from: 0.. } => (found.first..argc).any(|at| arg(at).eq_ignore_ascii_case(word.as_bytes())),
+            _ => false,
         }
     }
 }

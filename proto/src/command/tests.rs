@@ -194,13 +194,20 @@ fn keys_that_cannot_be_located_are_an_error() {
 }
 
 #[test]
-fn sort_says_when_only_the_data_names_its_keys() {
+fn keys_that_are_not_all_known_are_said_to_be_open_ended() {
     for (line, expected) in [
         ("sort k by nosort get #", false),
         ("sort k by w_*", true),
         ("sort_ro k limit 0 1 get o_*->f", true),
         ("sort k by", false),
         ("sort k store a*", false),
+        ("xread streams a 0", false),
+        ("xread streams streams 0", true),
+        ("xreadgroup group g streams STREAMS k >", false),
+        ("xreadgroup count 1 group g streams STREAMS k >", true),
+        ("georadius s 1 1 10 km store a storedist b", false),
+        ("georadius s 1 1 10 km store a store b", true),
+        ("georadius s 1 1 10 km store storedist storedist b", true),
     ] {
         let argv: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let found = lookup(argv[0]).unwrap().keys(argv.len(), |at| argv[at]).unwrap();

@@ -9,12 +9,16 @@
 //!   └ the number of arguments
 //! ```
 
+mod args;
 mod encode;
 mod inline;
 mod reply;
 mod request;
+mod whole;
 
+pub use args::{Args, Span};
 pub use encode::{Sink, put_array_header, put_bulk, put_command};
 pub use inline::split_args;
 pub use reply::Reply;
-pub use request::{Args, Limits, Opening, ProtocolError, RequestParser, Span, Step, whole_request};
+pub use request::{Limits, ProtocolError, RequestParser, Step};
+pub use whole::{Opening, whole_request};

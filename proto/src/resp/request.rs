@@ -1,83 +1,12 @@
 //! Reading requests, in place and resumable at every byte.
 
+use super::args::{Args, Span};
 use super::inline::split_args;
+use super::whole::whole_request;
 use std::fmt;
 
 /// The longest inline request, and the longest header line, that is read before giving up.
 const LINE_LEN_MAX: usize = 64 * 1024;
-
-/// Where one argument lies, relative to the first byte of its request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    start: u32,
-    len: u32,
-}
-
-impl Span {
-    /// `len` bytes from `start` on. Both are below 4 GiB, as a request is ([`Limits`]).
-    pub fn new(start: usize, len: usize) -> Self {
-        Span { start: start as u32, len: len as u32 }
-    }
-}
-
-/// The arguments of one request: the command's name first.
-#[derive(Clone, Copy)]
-pub struct Args<'a> {
-    buf: &'a [u8],
-    spans: &'a [Span],
-}
-
-impl<'a> Args<'a> {
-    /// Pairs the bytes of a request with the spans that were found in it.
-    pub fn new(buf: &'a [u8], spans: &'a [Span]) -> Self {
-        Args { buf, spans }
-    }
-
-    /// The number of arguments, the command's name included.
-    #[inline]
-    #[allow(clippy::len_without_is_empty, reason = "a request always has at least its command's name")]
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Argument `i`; like a slice's index, `i` must be below [`len`](Self::len).
-    #[inline]
-    pub fn get(&self, i: usize) -> &'a [u8] {
-        let span = self.spans[i];
-        &self.buf[span.start as usize..][..span.len as usize]
-    }
-
-    /// All arguments from `first` on.
-    pub fn from(&self, first: usize) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
-        let args = *self;
-        (first..args.len().max(first)).map(move |i| args.get(i))
-    }
-
-    /// Whether argument `i` is `word`, without regard to case. `word` must be upper case.
-    pub fn is(&self, i: usize, word: &str) -> bool {
-        self.get(i).eq_ignore_ascii_case(word.as_bytes())
-    }
-
-    /// The bytes that the spans point into, and the spans: for keeping a request beyond its buffer.
-    pub fn parts(&self) -> (&'a [u8], &'a [Span]) {
-        (self.buf, self.spans)
-    }
-}
-
-impl std::ops::Index<usize> for Args<'_> {
-    type Output = [u8];
-
-    #[inline]
-    fn index(&self, i: usize) -> &[u8] {
-        self.get(i)
-    }
-}
-
-impl fmt::Debug for Args<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.from(0).map(|arg| String::from_utf8_lossy(arg))).finish()
-    }
-}
 
 /// What a peer may send.
 #[derive(Clone, Copy, Debug)]
@@ -174,7 +103,7 @@ impl RequestParser {
     /// The arguments of the request that [`advance`](Self::advance) has just completed; `input` as given there.
     #[inline]
     pub fn args<'a>(&'a self, input: &'a [u8]) -> Args<'a> {
-        Args { buf: if self.is_inline { &self.inline } else { input }, spans: &self.spans }
+        Args::new(if self.is_inline { &self.inline } else { input }, &self.spans)
     }
 
     /// Reads on. After `Step::Complete`, use [`args`](Self::args), then [`reset`](Self::reset).
@@ -236,7 +165,7 @@ impl RequestParser {
             if input.len() < end + 2 {
                 return Ok(Step::Incomplete(end + 2 - input.len()));
             }
-            self.spans.push(Span { start: self.pos as u32, len: len as u32 });
+            self.spans.push(Span::new(self.pos, len));
             self.pos = end + 2;
             self.bulk_len = None;
             self.args_left -= 1;
@@ -273,115 +202,9 @@ impl RequestParser {
             return error("unbalanced quotes in request");
         }
         self.is_inline = true;
-        self.spans.extend(ends.iter().map(|&(start, end)| Span { start: start as u32, len: (end - start) as u32 }));
+        self.spans.extend(ends.iter().map(|&(start, end)| Span::new(start, end - start)));
         Ok(Step::Complete(end + 1))
     }
-}
-
-/// The shape that nearly every request has: it is all there, and its headers are short. Its length, with its spans pushed; `None`
-/// otherwise, whatever the reason, and nothing has happened.
-#[inline]
-pub fn whole_request(input: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Option<usize> {
-    let (count, at) = short_header(input, b'*')?;
-    if count == 0 || count as u64 > limits.args_max {
-        return None;
-    }
-    let first = spans.len();
-    let end = whole_args(input, at, count, spans);
-    if end.is_none() {
-        spans.truncate(first);
-    }
-    end
-}
-
-/// Reads `count` arguments whose headers are short from `at` on, if they are all there: where they end, with their spans pushed.
-/// Where it is `None`, some may have been pushed.
-#[inline(always)]
-fn whole_args(input: &[u8], mut at: usize, count: usize, spans: &mut Vec<Span>) -> Option<usize> {
-    spans.reserve(count.min(16));
-    for _ in 0..count {
-        let (len, header_len) = short_header(input.get(at..)?, b'$')?;
-        let start = at + header_len;
-        let end = start + len;
-        // Lengths here are below 1,000, which everybody may send.
-        if input.len() < end + 2 {
-            return None;
-        }
-        spans.push(Span { start: start as u32, len: len as u32 });
-        at = end + 2;
-    }
-    Some(at)
-}
-
-/// How a request begins, as far as the end of its command's name: those of a pipeline mostly begin alike, and one comparison then
-/// tells what reading would.
-#[derive(Clone, Copy, Debug)]
-pub struct Opening {
-    /// The bytes, at the upper end of the word.
-    word: u128,
-    /// How many they are, at most 16.
-    len: usize,
-    /// The number of arguments.
-    count: usize,
-    name: Span,
-}
-
-impl Opening {
-    /// The opening of the request that [`whole_request`] has just read into `spans`, if it is short enough.
-    pub fn of(input: &[u8], spans: &[Span]) -> Option<Opening> {
-        let name = *spans.first()?;
-        let len = (name.start + name.len) as usize + 2;
-        let word = Self::word(input, len)?;
-        Some(Opening { word, len, count: spans.len(), name })
-    }
-
-    #[inline(always)]
-    fn word(input: &[u8], len: usize) -> Option<u128> {
-        let bytes = u128::from_le_bytes(*input.first_chunk::<16>()?);
-        (1..=16).contains(&len).then(|| bytes << (128 - 8 * len))
-    }
-
-    /// As [`whole_request`], for a request that begins like this; `None` also if it does not.
-    #[inline(always)]
-    pub fn whole_request(&self, input: &[u8], limits: &Limits, spans: &mut Vec<Span>) -> Option<usize> {
-        if Self::word(input, self.len)? != self.word || self.count as u64 > limits.args_max {
-            return None;
-        }
-        let first = spans.len();
-        spans.push(self.name);
-        let end = whole_args(input, self.len, self.count - 1, spans);
-        if end.is_none() {
-            spans.truncate(first);
-        }
-        end
-    }
-}
-/// Reads a header of this kind with a number of one to three digits: the number, and the length of the header. `None` for every
-/// other header, and where fewer than eight bytes are left.
-///
-/// Eight bytes at a time: `$64\r\n` is a word whose bytes are, from the lowest, the kind, the digits, CR and LF. One mask and one
-/// comparison tell each shape.
-#[inline(always)]
-fn short_header(input: &[u8], kind: u8) -> Option<(usize, usize)> {
-    const CR_LF: u64 = 0x0a0d;
-    let word = u64::from_le_bytes(*input.first_chunk::<8>()?);
-    let kind = u64::from(kind);
-    let digit = |i: u32| ((word >> (8 * i)) as u8).wrapping_sub(b'0');
-    if word & 0xffff_00ff == CR_LF << 16 | kind {
-        let a = digit(1);
-        return (a <= 9).then_some((usize::from(a), 4));
-    }
-    if word & 0xff_ff00_00ff == CR_LF << 24 | kind {
-        let (a, b) = (digit(1), digit(2));
-        let valid = a.wrapping_sub(1) <= 8 && b <= 9;
-        return valid.then_some((usize::from(a.wrapping_mul(10).wrapping_add(b)), 5));
-    }
-    if word & 0xffff_0000_00ff == CR_LF << 32 | kind {
-        let (a, b, c) = (digit(1), digit(2), digit(3));
-        let valid = a.wrapping_sub(1) <= 8 && b <= 9 && c <= 9;
-        return valid.then_some((usize::from(a) * 100 + usize::from(b) * 10 + usize::from(c), 6));
-    }
-    None
 }
 
 #[cold]
@@ -462,31 +285,6 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_open_alike_are_read_alike() {
-        let first = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nhello\r\n";
-        let mut spans = Vec::new();
-        assert_eq!(whole_request(first, &LIMITS, &mut spans), Some(first.len()));
-        let opening = Opening::of(first, &spans).unwrap();
-        for (input, alike) in [
-            (&b"*3\r\n$3\r\nSET\r\n$2\r\nkk\r\n$0\r\n\r\n*3\r\n"[..], true),
-            (b"*3\r\n$3\r\nset\r\n$2\r\nkk\r\n$0\r\n\r\n*3\r\n", false),
-            (b"*2\r\n$3\r\nSET\r\n$2\r\nkk\r\n$0\r\n\r\n*3\r\n", false),
-            (b"*3\r\n$3\r\nSET\r\n$2\r\nkk\r\n$0\r\n", false),
-            (b"*3\r\n$3\r\nSET\r\n", false),
-        ] {
-            let (mut expected, mut spans) = (Vec::new(), Vec::new());
-            let len = opening.whole_request(input, &LIMITS, &mut spans);
-            assert_eq!(len.is_some(), alike, "{}", String::from_utf8_lossy(input));
-            if alike {
-                assert_eq!(len, whole_request(input, &LIMITS, &mut expected));
-            }
-            assert_eq!(spans, expected);
-        }
-        let strange = Limits { args_max: 2, ..LIMITS };
-        assert_eq!(opening.whole_request(first, &strange, &mut spans), None, "limits hold for what opens alike, too");
-    }
-
-    #[test]
     fn errors_are_worded_as_redis_words_them() {
         for (input, text) in [
             (&b"*x\r\n"[..], "invalid multibulk length"),
@@ -499,30 +297,6 @@ mod tests {
             (&[b'a'; LINE_LEN_MAX + 1], "too big inline request"),
         ] {
             assert_eq!(parse_all(input, input.len()).unwrap_err().0, text);
-        }
-    }
-
-    #[test]
-    fn short_headers_are_read_as_long_ones_are() {
-        for (text, expected) in [
-            (&b"$1\r\nabcd"[..], Some((1, 4))),
-            (b"$64\r\nabc", Some((64, 5))),
-            (b"$999\r\nab", Some((999, 6))),
-            (b"$9999\r\na", None),
-            (b"$012\r\nab", None),
-            (b"$1/2\r\nab", None),
-            (b"$0\r\n\r\nab", Some((0, 4))),
-            (b"$01\r\nabc", None),
-            (b"$\r\nabcdef", None),
-            (b"$1a\r\nabc", None),
-            (b"$1:\r\nabc", None),
-            (b"$-1\r\nabc", None),
-            (b"$1\rXabcd", None),
-            (b"*1\r\nabcd", None),
-            (b"$100000\r\n", None),
-            (b"$1\r\nabc", None),
-        ] {
-            assert_eq!(short_header(text, b'$'), expected, "{}", String::from_utf8_lossy(text));
         }
     }
 

@@ -1,9 +1,9 @@
 //! Popping that waits for an element. Propagated as the forms that do not wait.
 
 use super::end_of;
-use super::ends::Taking;
+use super::ends::{Taking, pop_one};
 use super::moves::move_element;
-use crate::commands::collections::{self, limits, put_element};
+use crate::commands::collections::{self, limits};
 use crate::commands::errors::Outcome;
 use crate::commands::{Ctx, parse};
 use crate::shard::value::{End, List};
@@ -27,11 +27,7 @@ fn pop(cx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Outcome {
         let popped = collections::edit(cx, key, |list: &mut List, reply| {
             reply.array(2);
             reply.bulk(key);
-            if let Some(element) = list.peek(end) {
-                put_element(reply, element);
-            }
-            list.pop(end);
-            list.shrink_if_possible(&limits);
+            pop_one(list, end, reply, &limits);
             ((), 1)
         })?;
         if popped.is_some() {

@@ -4,7 +4,7 @@ use super::end_of;
 use crate::commands::collections::{self, counted_keys, int_from, limits, put_element};
 use crate::commands::errors::{self, Outcome};
 use crate::commands::{Ctx, parse};
-use crate::shard::value::{End, List};
+use crate::shard::value::{End, List, Thresholds};
 use koltso_proto::resp::{Args, Reply};
 
 /// `LPUSH key element [element …]`.
@@ -68,11 +68,7 @@ fn pop(cx: &mut Ctx<'_>, args: Args<'_>, end: End, name: &str) -> Outcome {
     }
     if args.len() == 2 {
         let found = collections::edit(cx, args.get(1), |list: &mut List, reply| {
-            if let Some(element) = list.peek(end) {
-                put_element(reply, element);
-            }
-            list.pop(end);
-            list.shrink_if_possible(&limits);
+            pop_one(list, end, reply, &limits);
             ((), 1)
         })?;
         if found.is_none() {
@@ -90,6 +86,15 @@ fn pop(cx: &mut Ctx<'_>, args: Args<'_>, end: End, name: &str) -> Outcome {
         cx.reply.null_array();
     }
     Ok(())
+}
+
+/// Replies with the element at one end and removes it.
+pub(super) fn pop_one(list: &mut List, end: End, reply: &mut Reply, limits: &Thresholds) {
+    if let Some(element) = list.peek(end) {
+        put_element(reply, element);
+    }
+    list.pop(end);
+    list.shrink_if_possible(limits);
 }
 
 /// Replies with an array of up to `count` elements and removes them; returns how many.

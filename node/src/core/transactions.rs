@@ -1,0 +1,120 @@
+//! Transactions: queueing what follows a `MULTI`, and `EXEC`, which runs it with all its shards at hand.
+
+use super::Core;
+use crate::connection::{OwnedRequest, Stall, Token, Transaction};
+use crate::dispatch::executor::Executor;
+use crate::dispatch::gates::OOM;
+use crate::dispatch::registry::{Command, Run};
+use crate::dispatch::shard_set::ShardSet;
+use crate::shared::Asked;
+use koltso_proto::command::CommandSpec;
+use koltso_proto::resp::Reply;
+
+impl Core {
+    /// Keeps a command for the `EXEC` of its transaction.
+    pub(super) fn queue(&mut self, token: Token, command: &Command, spec: &CommandSpec, request: OwnedRequest) {
+        let Some(conn) = self.conn(token) else { return };
+        if let Some(transaction) = &mut conn.session.transaction {
+            transaction.asked = transaction.asked.and(Asked::of(command, spec.flags));
+            transaction.len += request.len();
+            transaction.commands.push((command.spec.index() as u16, request));
+        }
+        self.reply(token, |reply| reply.status("QUEUED"));
+        self.enforce_query_limit(token);
+    }
+
+    /// `EXEC`.
+    pub(crate) fn exec_transaction(&mut self, token: Token, request: OwnedRequest) {
+        let Some(conn) = self.conn(token) else { return };
+        let Some(transaction) = conn.session.transaction.take() else {
+            return self.refuse(token, "ERR EXEC without MULTI");
+        };
+        if transaction.aborted {
+            self.unwatch(token);
+            return self.refuse(token, "EXECABORT Transaction discarded because of previous errors.");
+        }
+        let mut wanted = ShardSet::default();
+        for (index, request) in &transaction.commands {
+            if let Some(command) = self.exec.registry.by_index(*index) {
+                let asked = if command.asks_shards { ShardSet::all(self.exec.shards.len()) } else { ShardSet::default() };
+                wanted.0 |= asked.0 | self.exec.shards_of(command, request.args()).0;
+            }
+        }
+        let watched = self.conns.get(token.index as usize).and_then(|conn| conn.session.watch.as_ref());
+        for watched in watched.iter().flat_map(|(_, keys)| keys) {
+            wanted.insert(self.exec.shard_of(&watched.key));
+        }
+        if wanted.is_empty() {
+            wanted = self.own_shard();
+        }
+        self.stall(token, Stall::Lend);
+        self.with_shards(
+            wanted,
+            Box::new(move |core| {
+                if core.is_paused(token, "exec", transaction.asked.spreads) {
+                    if let Some(conn) = core.conn(token) {
+                        conn.session.transaction = Some(transaction);
+                    }
+                    return core.pause(token, request);
+                }
+                core.run_transaction(token, &transaction);
+                core.unstall(token, Stall::Lend);
+            }),
+        );
+    }
+
+    fn run_transaction(&mut self, token: Token, transaction: &Transaction) {
+        let Some(conn) = self.conn(token) else { return };
+        if let Some((flag, keys)) = conn.session.watch.take() {
+            let spoiled = flag.is_raised() || self.watched_key_expired(&keys);
+            self.forget_watch(flag, keys);
+            if spoiled {
+                return self.reply(token, Reply::null_array);
+            }
+        }
+        let mut commands = transaction.commands.iter().filter_map(|(index, _)| self.exec.registry.by_index(*index));
+        if let Some(write) = commands.find(|command| command.deny_oom)
+            && self.exec.lacks_room(write)
+        {
+            return self.refuse(token, &format!("EXECABORT Transaction discarded because of: {OOM}"));
+        }
+        self.set_in_exec(token, true);
+        self.exec.effects.begin_unit();
+        self.reply(token, |reply| reply.array(transaction.commands.len()));
+        for (index, request) in &transaction.commands {
+            let Some(command) = self.exec.registry.by_index(*index).copied() else { continue };
+            let args = request.args();
+            let spec = self.exec.spec_of(args).unwrap_or(command.spec);
+            match command.run {
+                Run::Server(handler) => self.run_server(token, handler, command.timed, spec, request),
+                Run::Keys(handler) | Run::AllKeys(handler) => {
+                    let Some((who, resp3)) = self.who(token) else { break };
+                    let mut reply = Reply::new(resp3);
+                    let run = |exec: &mut Executor| exec.context(None, who, &mut reply).run(handler, args);
+                    let took_us = self.exec.counted(spec.index(), command.timed, run);
+                    self.exec.note_if_slow(took_us, token, args);
+                    self.exec.tally.note_reply(spec.index(), &reply.buf);
+                    self.reply(token, |out| out.raw(&reply.buf));
+                    if command.write
+                        && let Some(conn) = self.conn(token)
+                    {
+                        conn.session.wrote = true;
+                    }
+                }
+            }
+        }
+        self.exec.effects.end_unit();
+        self.exec.serve_if_ready();
+        self.set_in_exec(token, false);
+    }
+
+    fn set_in_exec(&mut self, token: Token, on: bool) {
+        if let Some(conn) = self.conn(token) {
+            conn.session.in_exec = on;
+            if !conn.session.messages.is_empty() {
+                let messages = std::mem::take(&mut conn.session.messages);
+                conn.queue_message(&messages);
+            }
+        }
+    }
+}
