@@ -15,6 +15,7 @@ pub mod dialogue;
 pub mod disk;
 pub mod fuzz;
 pub mod info;
+pub mod intended;
 pub mod load;
 pub mod oracle;
 pub mod plan;

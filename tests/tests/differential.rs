@@ -2,7 +2,7 @@
 //! What is meant to differ stands in `intended-differences.txt`.
 
 use koltso_tests::client::show;
-use koltso_tests::{Client, Kind, Seed, Server, Value, plan, with_cores};
+use koltso_tests::{Client, Kind, Seed, Server, Value, intended, plan, with_cores};
 
 /// Commands per plan; each is run in RESP2 and RESP3. `KOLTSO_PLAN_LEN` says otherwise.
 const PLAN_LEN: usize = 6000;
@@ -10,30 +10,6 @@ const PLAN_LEN: usize = 6000;
 const HISTORY_LEN: usize = 12;
 
 type Args = Vec<Vec<u8>>;
-
-struct Difference {
-    command: String,
-    mine: String,
-    theirs: String,
-}
-
-impl Difference {
-    fn covers(&self, args: &Args, mine: &Value, theirs: &Value) -> bool {
-        let part = |part: &str, whole: &Value| part == "*" || format!("{whole:?}").contains(part);
-        args[0].eq_ignore_ascii_case(self.command.as_bytes()) && part(&self.mine, mine) && part(&self.theirs, theirs)
-    }
-}
-
-fn intended_differences() -> Vec<Difference> {
-    let text = include_str!("../intended-differences.txt");
-    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty());
-    let parse = |line: &str| {
-        let parts: Vec<String> = line.split('|').map(|part| part.trim().to_string()).collect();
-        assert!(parts.len() == 4 && !parts[3].is_empty(), "not `command | mine | theirs | reason`: {line}");
-        Difference { command: parts[0].to_uppercase(), mine: parts[1].clone(), theirs: parts[2].clone() }
-    };
-    lines.map(parse).collect()
-}
 
 /// Makes replies comparable: orders that no server promises are sorted away, clocks are rounded away.
 fn normal(args: &Args, reply: Value) -> Value {
@@ -98,7 +74,7 @@ fn run_plan(seed: &mut Seed, kind: Kind, protocol: &str, pipeline_max: u64) {
     println!("--- {kind:?}, RESP{protocol}, up to {pipeline_max} in one pipeline");
     let servers = [Server::start(kind), Server::start(Kind::Redis)];
     let mut sides = servers.each_ref().map(|server| Side::new(server, protocol));
-    let intended = intended_differences();
+    let intended = intended::differences();
     let mut history: Vec<Args> = Vec::new();
     let plan_len = std::env::var("KOLTSO_PLAN_LEN").map_or(PLAN_LEN, |text| text.parse().expect("a number"));
     while history.len() < plan_len {
@@ -110,7 +86,7 @@ fn run_plan(seed: &mut Seed, kind: Kind, protocol: &str, pipeline_max: u64) {
             history.push(args.clone());
             assert_eq!(mine.len(), theirs.len(), "{}: {mine:?} and {theirs:?}", show(args));
             for ((args, mine), (_, theirs)) in mine.iter().zip(theirs) {
-                let meant = || intended.iter().any(|difference| difference.covers(args, mine, theirs));
+                let meant = || intended.iter().any(|difference| difference.covers(&args[0], mine, theirs));
                 assert!(
                     mine == theirs || meant(),
                     "command {}: {}\nkoltso: {mine:?}\nredis:  {theirs:?}\nbefore:\n{}",

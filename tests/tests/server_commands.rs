@@ -104,42 +104,6 @@ fn statistics_tell_what_was_refused_from_what_failed_and_how_long_it_took() {
 }
 
 #[test]
-fn command_info_agrees_with_redis() {
-    let names = "get set setex psetex setnx append getrange setrange substr strlen incr decr incrby decrby incrbyfloat getset \
-                 getdel getex mget mset msetnx lcs del unlink exists touch type expire pexpire expireat pexpireat ttl pttl \
-                 expiretime pexpiretime persist rename renamenx copy move swapdb keys scan randomkey dump restore lpush \
-                 rpush lpop rpop lrange llen hset hget hdel hgetall hlen sadd srem smembers sismember scard spop zadd zrem \
-                 zscore zrange zincrby zcard multi exec discard watch unwatch ping echo select auth hello quit reset \
-                 flushdb flushall dbsize save bgsave lastsave shutdown time role replicaof slaveof psync sync replconf \
-                 wait monitor info";
-    let model = Server::start(Kind::Redis);
-    with_cores(|kind| {
-        let server = Server::start(kind);
-        let [mut mine, mut theirs] = [&server, &model].map(Server::client);
-        for name in names.split_whitespace() {
-            let [mine, theirs] = [&mut mine, &mut theirs].map(|client| {
-                let entry = client.must(&["COMMAND", "INFO", name]).items()[0].items();
-                // Name, arity, flags, first key, last key, step, categories; then tips and key specs in words.
-                entry.into_iter().take(7).map(Value::sorted).collect::<Vec<_>>()
-            });
-            assert_eq!(mine, theirs, "COMMAND INFO {name}");
-        }
-        assert!(mine.must(&["COMMAND", "COUNT"]).int() >= 100);
-        let list = mine.must(&["COMMAND", "LIST", "FILTERBY", "PATTERN", "zrange*"]).items();
-        assert!(list.contains(&Value::Bulk(b"zrange".into())), "{list:?}");
-        let docs = mine.must(&["COMMAND", "DOCS", "get"]).items();
-        assert_eq!(docs[0].text(), "get");
-        assert!(docs[1].items().contains(&Value::Bulk(b"summary".into())));
-        for keys in
-            ["SET a b", "MSET a 1 b 2", "RENAME a b", "DEL a b c", "COPY a b DB 3", "ZADD z 1 a", "PING", "GET", "NOSUCH x"]
-        {
-            let args: Vec<&str> = ["COMMAND", "GETKEYS"].into_iter().chain(keys.split(' ')).collect();
-            assert_eq!(mine.cmd(&args), theirs.cmd(&args), "{keys}");
-        }
-    });
-}
-
-#[test]
 fn encodings_are_named_as_redis_names_them() {
     let seed = Seed::fresh("encodings");
     with_cores(|kind| {

@@ -1,7 +1,8 @@
-//! The table as `COMMAND` replies: `INFO`, `DOCS`, `LIST` and `GETKEYS`, written into any reply writer.
+//! The table as `COMMAND` replies: `INFO`, `LIST` and `GETKEYS`, written into any reply writer; `DOCS` has a file of its own.
 //!
 //! This module must not know RESP versions: a [`Sink`] says "map" or "set", and how those look to a RESP2 client is its matter.
 
+pub use super::docs::docs;
 use super::keys::{Begin, Find};
 use super::{AclCategories, CommandSpec, Flags, KeyFlags, KeySpec, every};
 use crate::glob;
@@ -61,7 +62,7 @@ pub fn by_full_name(name: &[u8]) -> Option<&'static CommandSpec> {
     }
 }
 
-fn statuses(names: impl Iterator<Item = &'static str> + Clone, out: &mut impl Sink) {
+pub(super) fn statuses(names: impl Iterator<Item = &'static str> + Clone, out: &mut impl Sink) {
     out.set(names.clone().count());
     names.for_each(|name| out.status(name));
 }
@@ -72,7 +73,11 @@ pub fn key_flags(flags: KeyFlags, out: &mut impl Sink) {
 }
 
 fn key_spec(key: &KeySpec, out: &mut impl Sink) {
-    out.map(3);
+    out.map(if key.notes.is_empty() { 3 } else { 4 });
+    if !key.notes.is_empty() {
+        out.bulk(b"notes");
+        out.bulk(key.notes.as_bytes());
+    }
     out.bulk(b"flags");
     key_flags(key.flags, out);
     out.bulk(b"begin_search");
@@ -119,44 +124,6 @@ fn described(name: &str, len: usize, out: &mut impl Sink) {
 fn pair(name: &str, value: i64, out: &mut impl Sink) {
     out.bulk(name.as_bytes());
     out.int(value);
-}
-
-/// One pair of `COMMAND DOCS`: the name and what is documented about it.
-pub fn docs(spec: &CommandSpec, out: &mut impl Sink) {
-    let subcommands = spec.subcommands();
-    let optional = [!spec.complexity.is_empty(), doc_flags(spec).next().is_some(), !subcommands.is_empty()];
-    let pairs = 3 + optional.iter().filter(|there| **there).count() + if spec.deprecated.is_some() { 2 } else { 0 };
-    out.bulk(spec.name.as_bytes());
-    out.map(pairs);
-    text("summary", spec.summary, out);
-    text("since", spec.since, out);
-    text("group", spec.group.name(), out);
-    if !spec.complexity.is_empty() {
-        text("complexity", spec.complexity, out);
-    }
-    if doc_flags(spec).next().is_some() {
-        out.bulk(b"doc_flags");
-        statuses(doc_flags(spec), out);
-    }
-    if let Some(deprecated) = spec.deprecated {
-        text("deprecated_since", deprecated.since, out);
-        text("replaced_by", deprecated.instead, out);
-    }
-    if !subcommands.is_empty() {
-        out.bulk(b"subcommands");
-        out.map(subcommands.len());
-        subcommands.iter().for_each(|sub| docs(sub, out));
-    }
-}
-
-fn doc_flags(spec: &CommandSpec) -> impl Iterator<Item = &'static str> + Clone {
-    let deprecated = spec.deprecated.map(|_| "deprecated");
-    deprecated.into_iter().chain(spec.internal.then_some("syscmd"))
-}
-
-fn text(name: &str, value: &str, out: &mut impl Sink) {
-    out.bulk(name.as_bytes());
-    out.bulk(value.as_bytes());
 }
 
 /// Which names `COMMAND LIST` is asked for.

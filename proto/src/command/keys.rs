@@ -13,6 +13,8 @@ pub struct KeySpec {
     pub begin: Begin,
     pub find: Find,
     pub flags: KeyFlags,
+    /// One sentence where the rest does not explain itself, or empty.
+    pub notes: &'static str,
 }
 
 /// Where the search for keys begins.
@@ -326,7 +328,7 @@ pub(super) const fn shape(specs: &[KeySpec]) -> KeyShape {
 /// The first/last/step triple that old clients understand, and whether it misses keys. It covers the specs that are plain ranges
 /// following one another; a single range may have any step.
 pub(super) const fn legacy_range(specs: &[KeySpec]) -> ((i8, i8, i8), bool) {
-    if let [KeySpec { begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 }, flags }] = specs {
+    if let [KeySpec { begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 }, flags, .. }] = specs {
         let last = if *last >= 0 { *index as i8 + *last } else { *last };
         return ((*index as i8, last, *step as i8), flags.has(KeyFlags::INCOMPLETE));
     }

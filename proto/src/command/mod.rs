@@ -12,12 +12,14 @@
 //! | [`flags`] | the bit sets and their names |
 //! | [`keys`] | where the keys of an invocation are |
 //! | `table.rs` | all rows in one array, and the look-up by name |
-//! | [`info`] | the table as `COMMAND` replies |
+//! | [`syntax`] | what may follow a command's name |
+//! | [`info`], `docs.rs` | the table as `COMMAND` replies |
 //!
 //! This module must not know handlers, connections or users: they keep their own arrays, indexed by [`CommandSpec::index`].
 
 mod bitmaps;
 mod connection;
+mod docs;
 pub mod flags;
 mod generic;
 mod geo;
@@ -34,6 +36,7 @@ mod sets;
 mod sorted_sets;
 mod streams;
 mod strings;
+pub mod syntax;
 mod table;
 mod transactions;
 
@@ -61,6 +64,10 @@ pub struct CommandSpec {
     pub complexity: &'static str,
     /// One sentence.
     pub summary: &'static str,
+    /// What later versions have changed, as it stands in the row: [`CommandSpec::history`] reads it.
+    history: &'static str,
+    /// The arguments, as they stand in the row: [`CommandSpec::arguments`] reads them.
+    syntax: &'static str,
     /// Hints as `COMMAND INFO` prints them.
     pub tips: &'static [&'static str],
     pub deprecated: Option<Deprecated>,
@@ -122,6 +129,11 @@ impl CommandSpec {
     /// The name without the container's.
     pub fn short_name(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, name)| name)
+    }
+
+    /// What later versions of Redis have changed: the version, and the change in a sentence.
+    pub fn history(&self) -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+        self.history.split(" | ").filter_map(|change| change.split_once(' '))
     }
 
     /// Whether `argc` arguments, the name included, are right for this command.

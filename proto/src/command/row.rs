@@ -7,11 +7,11 @@ pub(super) use super::flags::Group;
 pub(super) use super::{CommandSpec, Special};
 use super::{Deprecated, KeySpec, keys::Begin, keys::Find};
 
-/// One row: name, arity; flags; the categories that do not follow from the flags; key specs; since, complexity; summary.
+/// One row: name, arity, syntax; flags; the categories that do not follow from the flags; key specs; since, complexity; summary.
 ///
 /// The semicolons keep rustfmt away, so that a row stays a row.
 macro_rules! command {
-    ($name:literal, $arity:literal; $($flag:ident)*; $($category:ident)*; [$($key:expr),*]; $since:literal, $complexity:literal; $summary:literal) => {
+    ($name:literal, $arity:literal, $syntax:literal; $($flag:ident)*; $($category:ident)*; [$($key:expr),*]; $since:literal, $complexity:literal; $summary:literal) => {
         CommandSpec::row(
             $name,
             $arity,
@@ -19,7 +19,7 @@ macro_rules! command {
             $crate::command::Flags(0 $(| $crate::command::Flags::$flag.0)*),
             $crate::command::AclCategories(0 $(| $crate::command::AclCategories::$category.0)*),
             &[$($key),*],
-            [$since, $complexity, $summary],
+            [$syntax, $since, $complexity, $summary],
         )
     };
 }
@@ -54,27 +54,32 @@ pub(super) const fn one(flags: KeyFlags, index: u8) -> KeySpec {
 
 /// Every `step`th argument from `first` to `last`, which counts from `first`, or from the end if negative.
 pub(super) const fn many(flags: KeyFlags, first: u8, last: i8, step: u8) -> KeySpec {
-    KeySpec { begin: Begin::Index(first), find: Find::Range { last, step, limit: 0 }, flags }
+    KeySpec { begin: Begin::Index(first), find: Find::Range { last, step, limit: 0 }, flags, notes: "" }
 }
 
 /// As many as the argument at `index` says, behind it.
 pub(super) const fn counted(flags: KeyFlags, index: u8) -> KeySpec {
-    KeySpec { begin: Begin::Index(index), find: Find::KeyNum { num: 0, first: 1, step: 1 }, flags }
+    KeySpec { begin: Begin::Index(index), find: Find::KeyNum { num: 0, first: 1, step: 1 }, flags, notes: "" }
 }
 
 /// Those behind a keyword that is looked for from `from`; with a `limit`, only the first 1/limit of the rest.
 pub(super) const fn after(flags: KeyFlags, word: &'static str, from: i8, last: i8, limit: u8) -> KeySpec {
-    KeySpec { begin: Begin::Keyword { word, from }, find: Find::Range { last, step: 1, limit }, flags }
+    KeySpec { begin: Begin::Keyword { word, from }, find: Find::Range { last, step: 1, limit }, flags, notes: "" }
 }
 
 /// Somewhere that no spec can describe.
 pub(super) const fn unknown(flags: KeyFlags) -> KeySpec {
-    KeySpec { begin: Begin::Unknown, find: Find::Unknown, flags }
+    KeySpec { begin: Begin::Unknown, find: Find::Unknown, flags, notes: "" }
 }
 
 impl KeySpec {
     pub(super) const fn incomplete(self) -> Self {
         KeySpec { flags: self.flags.with(KeyFlags::INCOMPLETE), ..self }
+    }
+
+    /// A sentence about it, for `COMMAND INFO`.
+    pub(super) const fn note(self, notes: &'static str) -> Self {
+        KeySpec { notes, ..self }
     }
 
     pub(super) const fn variable(self) -> Self {
@@ -91,7 +96,7 @@ impl CommandSpec {
         flags: Flags,
         categories: AclCategories,
         keys: &'static [KeySpec],
-        [since, complexity, summary]: [&'static str; 3],
+        [syntax, since, complexity, summary]: [&'static str; 4],
     ) -> Self {
         let (legacy, movable) = super::keys::legacy_range(keys);
         let reads = flags.has(Flags::READONLY) && !categories.has(AclCategories::SCRIPTING);
@@ -110,9 +115,11 @@ impl CommandSpec {
             categories,
             keys,
             legacy,
+            syntax,
             since,
             complexity,
             summary,
+            history: "",
             tips: &[],
             deprecated: None,
             internal: false,
@@ -128,6 +135,11 @@ impl CommandSpec {
     /// Hints for clients and proxies: determinism, and the request and reply policies across shards.
     pub(super) const fn tips(self, tips: &'static [&'static str]) -> Self {
         CommandSpec { tips, ..self }
+    }
+
+    /// What versions have brought: `6.2.0 Takes ASYNC. | 7.0.0 …`.
+    pub(super) const fn changed(self, history: &'static str) -> Self {
+        CommandSpec { history, ..self }
     }
 
     pub(super) const fn deprecated(self, since: &'static str, instead: &'static str) -> Self {

@@ -295,9 +295,17 @@ fn docs_announce_as_many_pairs_as_they_write() {
     info::docs(lookup(b"getset").unwrap(), &mut out);
     assert_eq!(
         out.out,
-        r#""getset"{"summary" "Sets a string and returns its old value." "since" "1.0.0" "group" "string" "complexity" "O(1)" "doc_flags" ~[+deprecated] "deprecated_since" "6.2.0" "replaced_by" "SET with GET"}"#
+        r#""getset"{"summary" "Sets a string and returns its old value." "since" "1.0.0" "group" "string" "complexity" "O(1)" "doc_flags" ~[+deprecated] "deprecated_since" "6.2.0" "replaced_by" "SET with GET" "arguments" *[{"name" "key" "type" "key" "key_spec_index" :0} {"name" "value" "type" "string"}]}"#
     );
-    for spec in all() {
+    let mut out = Text::default();
+    info::docs(lookup(b"bgsave").unwrap(), &mut out);
+    assert!(out.out.ends_with(
+        r#""history" ~[*["3.2.2" "Takes SCHEDULE."]] "arguments" *[{"name" "schedule" "type" "pure-token" "token" "SCHEDULE" "since" "3.2.2" "flags" ~[+optional]}]}"#
+    ));
+    for spec in every() {
+        let changes = if spec.history.is_empty() { 0 } else { spec.history.split(" | ").count() };
+        let whole = |(since, change): (&str, &str)| since.split('.').count() == 3 && change.ends_with('.');
+        assert_eq!(spec.history().filter(|change| whole(*change)).count(), changes, "{}", spec.name);
         let mut out = Text::default();
         info::docs(spec, &mut out);
         assert!(out.open.is_empty(), "{}", spec.name);
