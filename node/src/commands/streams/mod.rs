@@ -15,6 +15,7 @@ mod pending;
 mod range;
 mod read;
 mod trim;
+pub(crate) mod wait;
 
 use super::errors::{self, Error, Outcome};
 use super::{Ctx, Handler};

@@ -1,7 +1,7 @@
 //! `XREAD` and `XREADGROUP`: what several streams have that the client has not seen.
 //!
 //! Both have two steps. A [`Request`] is resolved to what each stream is to be read from, once, since `$` means the end as it is
-//! when the command comes; then it is served, which may be tried again when something was added.
+//! when the command comes; then it is served. What becomes of a request that waits stands in [`super::wait`].
 
 use super::{group_read, ids, put_entries, read};
 use crate::commands::errors::{self, Error, Outcome};
@@ -35,14 +35,16 @@ pub(super) struct Reader<'a> {
 
 /// A command line of either.
 #[derive(Clone, Debug)]
-struct Request<'a> {
+pub(super) struct Request<'a> {
     args: Args<'a>,
-    reader: Option<Reader<'a>>,
+    pub(super) reader: Option<Reader<'a>>,
     /// The most entries of each stream.
-    count: usize,
+    pub(super) count: usize,
+    /// For how many milliseconds to wait where there is nothing, 0 for ever; `None` for not at all.
+    block: Option<u64>,
     /// Where the keys begin; as many ids follow them.
     keys_at: usize,
-    streams: usize,
+    pub(super) streams: usize,
 }
 
 /// Which entries are to be read.
@@ -54,15 +56,15 @@ pub(super) enum From {
 }
 
 impl<'a> Request<'a> {
-    fn parse(args: Args<'a>, in_group: bool) -> Outcome<Self> {
-        let (mut count, mut reader, mut no_ack, mut keys_at) = (0, None, false, 0);
+    pub(super) fn parse(args: Args<'a>, in_group: bool) -> Outcome<Self> {
+        let (mut count, mut reader, mut no_ack, mut keys_at, mut block) = (0, None, false, 0, None);
         let mut at = 1;
         while at < args.len() && keys_at == 0 {
             let more = args.len() - 1 - at;
             match &*parse::upper(args.get(at)) {
                 b"BLOCK" if more >= 1 => {
                     at += 1;
-                    check_timeout(args.get(at))?;
+                    block = Some(timeout(args.get(at))?);
                 }
                 b"COUNT" if more >= 1 => {
                     at += 1;
@@ -95,11 +97,15 @@ impl<'a> Request<'a> {
         }
         let reader = reader.map(|(group, consumer)| Reader { group, consumer, no_ack });
         let count = if count == 0 { usize::MAX } else { count };
-        Ok(Request { args, reader, count, keys_at, streams: (args.len() - keys_at) / 2 })
+        Ok(Request { args, reader, count, block, keys_at, streams: (args.len() - keys_at) / 2 })
     }
 
-    fn key(&self, stream: usize) -> &'a [u8] {
+    pub(super) fn key(&self, stream: usize) -> &'a [u8] {
         self.args.get(self.keys_at + stream)
+    }
+
+    pub(super) fn id_text(&self, stream: usize) -> &'a [u8] {
+        self.args.get(self.keys_at + self.streams + stream)
     }
 
     /// From where each stream is to be read. Checks that all keys are streams, and have the group.
@@ -108,7 +114,7 @@ impl<'a> Request<'a> {
     }
 
     fn resolve_one(&self, cx: &mut Ctx<'_>, stream: usize) -> Outcome<From> {
-        let (key, text) = (self.key(stream), self.args.get(self.keys_at + self.streams + stream));
+        let (key, text) = (self.key(stream), self.id_text(stream));
         let found = read(cx, key)?;
         if let Some(reader) = self.reader
             && found.and_then(|stream| stream.group(reader.group)).is_none()
@@ -180,11 +186,8 @@ pub(super) fn put_head(reply: &mut Reply, key: &[u8]) {
     reply.bulk(key);
 }
 
-fn check_timeout(text: &[u8]) -> Outcome {
-    match parse_i64(text).ok_or(BAD_TIMEOUT)? {
-        ..0 => Err(NEGATIVE_TIMEOUT),
-        _ => Ok(()),
-    }
+fn timeout(text: &[u8]) -> Outcome<u64> {
+    u64::try_from(parse_i64(text).ok_or(BAD_TIMEOUT)?).map_err(|_| NEGATIVE_TIMEOUT)
 }
 
 /// `XREAD [COUNT count] [BLOCK ms] STREAMS key [key …] id [id …]`.
@@ -200,11 +203,13 @@ pub(super) fn xreadgroup(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     run(cx, &request)
 }
 
-/// Where there is nothing, this answers as if the time to wait were over.
 fn run(cx: &mut Ctx<'_>, request: &Request<'_>) -> Outcome {
     let from = request.resolve(cx)?;
     if !request.serve(cx, &from)? {
-        cx.reply.null_array();
+        match request.block {
+            Some(timeout_ms) => cx.wait(timeout_ms, Reply::null_array),
+            None => cx.reply.null_array(),
+        }
     }
     Ok(())
 }
