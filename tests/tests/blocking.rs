@@ -169,6 +169,226 @@ fn who_waits_is_served_as_by_redis() {
 }
 
 #[test]
+fn who_waits_for_streams_is_served_as_by_redis() {
+    let lines: &[Line<'_>] = &[
+        (3, "XADD s 1-1 f v", &[(3, 1)]),
+        (3, "XGROUP CREATE s g 0", &[(3, 1)]),
+        // What is there is given at once, and nothing waits in a transaction.
+        (0, "XREAD BLOCK 0 STREAMS s none 0 0", &[(0, 1)]),
+        (0, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >", &[(0, 1)]),
+        (0, "XREADGROUP GROUP g c BLOCK 0 STREAMS s 0", &[(0, 1)]),
+        (0, "XREADGROUP GROUP g c BLOCK 0 STREAMS s 5", &[(0, 1)]),
+        (0, "XREAD BLOCK 10 STREAMS s $", &[(0, 1)]),
+        (0, "XREADGROUP GROUP g c BLOCK 10 STREAMS s >", &[(0, 1)]),
+        (0, "XREAD BLOCK -1 STREAMS s $", &[(0, 1)]),
+        (0, "XREAD BLOCK x STREAMS s $", &[(0, 1)]),
+        (0, "XREAD BLOCK 1.5 STREAMS s $", &[(0, 1)]),
+        (0, "XREAD BLOCK 0 STREAMS s >", &[(0, 1)]),
+        (0, "XREADGROUP GROUP no c BLOCK 0 STREAMS s >", &[(0, 1)]),
+        (0, "XREADGROUP GROUP g c BLOCK 0 STREAMS none >", &[(0, 1)]),
+        (0, "MULTI", &[(0, 1)]),
+        (0, "XREAD BLOCK 0 STREAMS s $", &[(0, 1)]),
+        (0, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >", &[(0, 1)]),
+        (0, "EXEC", &[(0, 1)]),
+        // The end is where it was when the command came; of several keys the one that gets an entry ends the wait.
+        (0, "XREAD BLOCK 0 STREAMS a b s c $ $ $ 7-0", &[]),
+        (0, "#blocked 1", &[]),
+        (3, "XADD c 6-1 f v", &[(3, 1)]),
+        (3, "XADD c 7-0 f v", &[(3, 1)]),
+        (3, "SET a string", &[(3, 1)]),
+        (3, "XADD s 1-2 f w", &[(3, 1), (0, 1)]),
+        (3, "DEL a", &[(3, 1)]),
+        (0, "XREAD BLOCK 0 STREAMS a b s c $ $ $ 7-0", &[]),
+        (0, "#blocked 1", &[]),
+        (3, "XADD c 7-1 f v", &[(3, 1), (0, 1)]),
+        (0, "XREAD COUNT 2 BLOCK 0 STREAMS new new 5-0 1-0", &[]),
+        (0, "#blocked 1", &[]),
+        (3, "XADD new 2-0 f v", &[(3, 1)]),
+        (3, "MULTI", &[(3, 1)]),
+        (3, "XADD new 8-0 f v", &[(3, 1)]),
+        (3, "XADD new 8-1 f v", &[(3, 1)]),
+        (3, "XADD new 8-2 f v", &[(3, 1)]),
+        (3, "EXEC", &[(3, 1), (0, 1)]),
+        // All who wait get it, readers of one group share.
+        (0, "XREAD BLOCK 0 STREAMS s $", &[]),
+        (0, "#blocked 1", &[]),
+        (1, "XREAD BLOCK 0 STREAMS s $", &[]),
+        (1, "#blocked 2", &[]),
+        (2, "XREADGROUP GROUP g new BLOCK 0 NOACK STREAMS s c > >", &[(2, 1)]),
+        (3, "XGROUP CREATE c g $", &[(3, 1)]),
+        (2, "XREADGROUP GROUP g new COUNT 1 STREAMS s >", &[(2, 1)]),
+        (2, "XREADGROUP GROUP g new BLOCK 0 COUNT 1 NOACK STREAMS s c > >", &[]),
+        (2, "#blocked 3", &[]),
+        (3, "XADD s 2-1 f x", &[(3, 1), (0, 1), (1, 1), (2, 1)]),
+        (3, "XPENDING s g", &[(3, 1)]),
+        (0, "XREADGROUP GROUP g one BLOCK 0 STREAMS s >", &[]),
+        (0, "#blocked 1", &[]),
+        (1, "XREADGROUP GROUP g two BLOCK 0 STREAMS s >", &[]),
+        (1, "#blocked 2", &[]),
+        (3, "XADD s 2-2 f x", &[(3, 1), (0, 1)]),
+        (3, "MULTI", &[(3, 1)]),
+        (3, "XADD s 2-3 f y", &[(3, 1)]),
+        (3, "XADD s 2-4 f z", &[(3, 1)]),
+        (3, "EXEC", &[(3, 1), (1, 1)]),
+        (3, "XPENDING s g", &[(3, 1)]),
+        // By every way in which a stream comes to be.
+        (0, "XREAD BLOCK 0 STREAMS copy $", &[]),
+        (0, "#blocked 1", &[]),
+        (3, "RPUSH copy x", &[(3, 1)]),
+        (3, "DEL copy", &[(3, 1)]),
+        (3, "COPY s copy", &[(3, 1), (0, 1)]),
+        (0, "XREAD BLOCK 0 COUNT 1 STREAMS moved $", &[]),
+        (0, "#blocked 1", &[]),
+        (3, "RENAME copy moved", &[(3, 1), (0, 1)]),
+        // Going to be read, and not: deleted, trimmed, moved, not above the id that is asked for.
+        (0, "XREAD BLOCK 0 STREAMS s 100-0", &[]),
+        (0, "#blocked 1", &[]),
+        (3, "XADD s 50-0 f v", &[(3, 1)]),
+        (3, "XDEL s 50-0", &[(3, 1)]),
+        (3, "XTRIM s MAXLEN 2", &[(3, 1)]),
+        (3, "XSETID s 99-0", &[(3, 1)]),
+        (3, "XGROUP SETID s g 0", &[(3, 1)]),
+        (3, "DEL s", &[(3, 1)]),
+        (3, "SET s string", &[(3, 1)]),
+        (3, "DEL s", &[(3, 1)]),
+        (3, "XADD s 100-1 f v", &[(3, 1), (0, 1)]),
+    ];
+    same(4, &[], lines);
+    same(4, &[0, 1, 2], lines);
+}
+
+#[test]
+fn who_reads_for_a_group_hears_when_that_is_gone() {
+    let gone: &[&[&str]] = &[
+        &["XGROUP DESTROY s g"],
+        &["DEL s"],
+        &["UNLINK s"],
+        &["SET s x"],
+        &["RENAME s other"],
+        &["MOVE s 1"],
+        &["FLUSHDB"],
+        &["FLUSHALL"],
+        &["SWAPDB 0 2"],
+        &["PEXPIRE s -1"],
+        &["MULTI", "DEL s", "SADD s e", "EXEC"],
+        &["MULTI", "DEL s", "XADD s 1-1 f v", "EXEC"],
+        &["MULTI", "XGROUP DESTROY s g", "XGROUP CREATE s g $", "EXEC"],
+        &["XADD other 2-2 f v", "RENAME other s"],
+        &["XADD other 2-2 f v", "COPY other s REPLACE"],
+    ];
+    for lines in gone {
+        let server_says = |server: &Server| {
+            let mut writer = server.client();
+            writer.must(&["XADD", "s", "1-1", "f", "v"]);
+            writer.must(&["XGROUP", "CREATE", "s", "g", "$"]).ok();
+            writer.must(&["XGROUP", "CREATE", "t", "g", "$", "MKSTREAM"]).ok();
+            let mut group = waiting(server, "XREADGROUP GROUP g c BLOCK 0 STREAMS t s > >", 1);
+            let mut plain = waiting(server, "XREAD BLOCK 0 STREAMS s $", 2);
+            for line in *lines {
+                writer.must(&line.split(' ').collect::<Vec<_>>());
+            }
+            let still = ["t", "s"].map(|key| writer.cmd(&["XADD", key, "9-9", "f", "v"]));
+            let heard = format!("{:?} {still:?}", group.read().unwrap());
+            writer.must(&["FLUSHALL"]).ok();
+            writer.must(&["XADD", "s", "99-9", "f", "v"]);
+            (heard, plain.read().unwrap())
+        };
+        let model = server_says(&Server::start(Kind::Redis));
+        with_cores(|kind| assert_eq!(server_says(&Server::start(kind)), model, "{lines:?}"));
+    }
+}
+
+#[test]
+fn a_wait_for_streams_ends_by_time_and_by_order() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut other = server.client();
+        for key in SPREAD {
+            other.must(&["XGROUP", "CREATE", key, "g", "$", "MKSTREAM"]).ok();
+        }
+        for (key, second) in SPREAD.iter().zip(SPREAD.iter().skip(1)) {
+            let mut client = server.client();
+            let id = client.must(&["CLIENT", "ID"]).int().to_string();
+            let start = Instant::now();
+            assert_eq!(client.must(&["XREAD", "BLOCK", "300", "STREAMS", key, second, "$", "$"]), Value::NullArray);
+            let took = start.elapsed();
+            assert!(took >= Duration::from_millis(299) && took < Duration::from_secs(3), "{took:?}");
+            for (reason, expected) in
+                [("TIMEOUT", Value::NullArray), ("ERROR", Value::Error("UNBLOCKED client unblocked via CLIENT UNBLOCK".into()))]
+            {
+                say(&mut client, &format!("XREADGROUP GROUP g c BLOCK 0 STREAMS {key} {second} > >"));
+                wait_blocked(&server, 1);
+                let line = other.must(&["CLIENT", "LIST", "ID", &id]).text();
+                assert!(line.contains(" flags=b ") && line.contains(" cmd=xreadgroup "), "{line}");
+                assert_eq!(other.must(&["CLIENT", "UNBLOCK", &id, reason]).int(), 1);
+                assert_eq!(client.read().unwrap(), expected);
+            }
+            drop(waiting(&server, &format!("XREAD BLOCK 0 STREAMS {second} {key} $ $"), 1));
+            wait_blocked(&server, 0);
+            other.must(&["XADD", key, "*", "f", "v"]);
+            assert_eq!(client.must(&["XLEN", key]).int(), 1, "nobody takes what the dead have waited for");
+        }
+    });
+}
+
+#[test]
+fn replicas_are_told_what_readers_of_groups_got_and_serve_those_who_only_read() {
+    with_cores(|kind| {
+        for (above, below) in [(kind, Kind::Redis), (Kind::Redis, kind), (kind, kind)] {
+            let primary = Server::start(above);
+            let replica = Server::with(below).replica_of(primary.port()).start();
+            wait_link_up(&replica);
+            let mut writer = primary.client();
+            for key in SPREAD {
+                writer.must(&["XGROUP", "CREATE", key, "g", "$", "MKSTREAM"]).ok();
+                writer.must(&["XGROUP", "CREATE", key, "h", "$", "MKSTREAM"]).ok();
+            }
+            let copied = |key: &str, replica: &Server| {
+                eventually("the stream is copied", || {
+                    let there = replica.client().must(&["EXISTS", key]).int();
+                    must(there == 1, || "it is not".into())
+                });
+            };
+            for (nth, key) in SPREAD.iter().enumerate() {
+                copied(key, &replica);
+                let lines = [
+                    format!("XREADGROUP GROUP g one BLOCK 0 STREAMS {key} >"),
+                    format!("XREADGROUP GROUP g two BLOCK 0 NOACK STREAMS {} {key} > >", SPREAD[(nth + 1) % 6]),
+                    format!("XREADGROUP GROUP h one BLOCK 0 COUNT 1 STREAMS {key} >"),
+                ];
+                let mut clients: Vec<Client> =
+                    lines.iter().enumerate().map(|(nth, line)| waiting(&primary, line, nth as i64 + 1)).collect();
+                let mut below = waiting(&replica, &format!("XREAD BLOCK 0 STREAMS {key} $"), 1);
+                writer.must(&["XADD", key, "1-1", "f", "v"]);
+                writer.pipeline(&[
+                    vec!["MULTI"],
+                    vec!["XADD", key, "1-2", "f", "v"],
+                    vec!["XADD", key, "1-3", "f", "w"],
+                    vec!["EXEC"],
+                ]);
+                clients.iter_mut().for_each(|client| _ = client.read().unwrap());
+                assert_eq!(below.read().unwrap().items()[0].items()[1].items()[0].items()[0].text(), "1-1");
+            }
+            assert_same(&primary, &replica);
+            for key in SPREAD {
+                let about = |server: &Server| {
+                    let mut client = server.client();
+                    let mut groups = client.must(&["XINFO", "GROUPS", key]).items();
+                    if !above.is_koltso() {
+                        // How many entries were read is not told to its replicas by Redis.
+                        groups = groups.iter().map(|group| Value::Array(group.items()[..8].to_vec())).collect();
+                    }
+                    let pending = client.must(&["XPENDING", key, "h", "-", "+", "9"]).items();
+                    let pending: Vec<Vec<Value>> = pending.iter().map(|entry| entry.items()[..2].to_vec()).collect();
+                    (groups, pending)
+                };
+                assert_eq!(about(&primary), about(&replica));
+            }
+        }
+    });
+}
+
+#[test]
 fn first_come_first_served() {
     with_cores(|kind| {
         let server = Server::start(kind);

@@ -5,6 +5,9 @@ use super::gates::OOM;
 use super::registry::Run;
 use super::shard_set::ShardSet;
 use crate::commands::Origin;
+use crate::commands::streams::wait::{self, Ready, Settled};
+use crate::connection::OwnedRequest;
+use crate::shard::value::Type;
 use crate::shard::watch::Key;
 use crate::waiting::{Asking, Waiter, Waits, Wanted};
 use koltso_proto::resp::Reply;
@@ -53,9 +56,16 @@ impl Executor {
         });
         self.effects.end_unit();
         self.serve_if_ready();
-        let wanted = Wanted::of(command.spec.name, &asking.request);
-        let (Waits::Wants(timeout_ms), Some(wanted)) = (waits, wanted) else {
+        let Waits::Wants(timeout_ms) = waits else {
             self.tally.note_reply(index, &reply.buf);
+            return Tried::Answered(reply.buf);
+        };
+        let mut asking = asking;
+        if let Some(settled) = self.settled(command.spec.name, who, &asking) {
+            asking.request = settled;
+        }
+        let Some(wanted) = Wanted::of(command.spec.name, &asking.request) else {
+            reply.error("ERR internal: this command cannot wait");
             return Tried::Answered(reply.buf);
         };
         let waiter = Arc::new(Waiter::new(asking, &wanted, |key| self.shard_of(key)));
@@ -66,6 +76,13 @@ impl Executor {
             }
         }
         Tried::Waits(waiter, timeout_ms)
+    }
+
+    /// A request as it is kept while it waits, where that is not as it came: `$` means the end of a stream as it is now.
+    fn settled(&mut self, name: &str, who: Who, asking: &Asking) -> Option<OwnedRequest> {
+        let mut no_reply = Reply::new(asking.resp3);
+        matches!(name, "xread" | "xreadgroup")
+            .then(|| wait::settle(&mut self.context(None, who, &mut no_reply), asking.request.args()))?
     }
 
     /// Serves who waits for keys that have been written to, if there is anybody. After every unit.
@@ -103,13 +120,16 @@ impl Executor {
                 self.unserved.push((key.clone(), waiter.needs));
                 return;
             }
-            if !self.serve(&waiter, name) {
+            let is_there = self.serve(&waiter, name);
+            let Some(own) = self.shards[shard].as_deref() else { return };
+            if !is_there && !own.watch.has_group_readers(db, name) {
                 return;
             }
         }
     }
 
-    /// Serves a waiter with a key, if that holds what it waits for. False if the key is not there at all.
+    /// Serves a waiter with a key, if that holds what it waits for; or tells it that it never will. False if the key is not there
+    /// at all.
     fn serve(&mut self, waiter: &Arc<Waiter>, key: &[u8]) -> bool {
         let Some(command) = self.registry.by_index(waiter.asking.command).copied() else { return true };
         let Run::Keys(handler) = command.run else { return true };
@@ -117,23 +137,34 @@ impl Executor {
         let who = Who { db: waiter.asking.db, no_touch: waiter.asking.no_touch, origin: Origin::Client };
         self.effects.begin_unit();
         let mut cx = self.context(None, who, &mut reply);
-        let found = cx.peek(key).map(|entry| entry.kind());
-        if found == Some(waiter.kind) && waiter.claim() {
-            cx.waits = Waits::May;
-            cx.run(handler, waiter.request_for(command.spec.name, key).args());
-            if cx.waits != Waits::May {
-                // Not to be: there was something to take.
-                reply.null_array();
+        let found = cx.peek(key);
+        let is_there = found.is_some();
+        let ready = match waiter.kind {
+            Type::Stream => Settled::new(waiter.asking.request.args()).ready(key, found.map(|entry| entry.value())),
+            kind if found.is_some_and(|entry| entry.kind() == kind) => Ready::Yes,
+            _ => Ready::No,
+        };
+        if ready != Ready::No && waiter.claim() {
+            match ready {
+                Ready::Never(error) => reply.error(error),
+                _ => {
+                    cx.waits = Waits::May;
+                    cx.run(handler, waiter.request_for(command.spec.name, key).args());
+                    if cx.waits != Waits::May {
+                        // Not to be: there was something to take.
+                        reply.null_array();
+                    }
+                }
             }
             self.tally.note_reply(command.spec.index(), &reply.buf);
             self.served.push(Served { waiter: Arc::clone(waiter), reply: reply.buf });
         }
         self.effects.end_unit();
-        if found == Some(waiter.kind) {
+        if ready != Ready::No {
             // Whether we have ended its wait or somebody else, it stands here no longer.
             self.leave_lines(waiter);
         }
-        found.is_some()
+        is_there
     }
 
     /// Takes a waiter out of the lines of all shards that are here; those it still stands in.

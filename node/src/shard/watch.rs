@@ -44,6 +44,11 @@ impl Watchers {
     /// The key was touched. True if it has to be looked at, and nobody has been told yet.
     fn touched(&mut self) -> bool {
         self.flags.iter().for_each(|flag| flag.raise());
+        self.is_to_be_looked_at()
+    }
+
+    /// True if somebody waits for the key, and it is not among those to be looked at yet.
+    fn is_to_be_looked_at(&mut self) -> bool {
         !self.line.is_empty() && !std::mem::replace(&mut self.line.touched, true)
     }
 }
@@ -80,6 +85,20 @@ impl WatchList {
             if watchers.is_empty() {
                 self.keys.remove(&watched);
             }
+        }
+    }
+
+    /// Whether anybody who waits for `key` reads for a consumer group.
+    pub fn has_group_readers(&self, db: DbIndex, key: &[u8]) -> bool {
+        self.keys.get(&Watched { db, key }).is_some_and(|watchers| watchers.line.has_group_readers())
+    }
+
+    /// Says that those who wait for `key` are to be looked at, although nobody under `WATCH` has to care.
+    pub fn signal(&mut self, db: DbIndex, key: &[u8]) {
+        if let Some(watchers) = self.keys.get_mut(&Watched { db, key })
+            && watchers.is_to_be_looked_at()
+        {
+            self.ready.push((db, key.into()));
         }
     }
 

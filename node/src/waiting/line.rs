@@ -10,6 +10,8 @@ pub struct Line {
     waiters: BTreeMap<u64, Arc<Waiter>>,
     /// Whether the key was touched and is yet to be looked at.
     pub touched: bool,
+    /// How many of them read for a consumer group.
+    group_readers: usize,
 }
 
 impl Line {
@@ -20,12 +22,19 @@ impl Line {
 
     /// Somebody begins to wait.
     pub fn join(&mut self, waiter: &Arc<Waiter>) {
-        self.waiters.insert(waiter.asking.ticket, Arc::clone(waiter));
+        let old = self.waiters.insert(waiter.asking.ticket, Arc::clone(waiter));
+        self.group_readers += usize::from(waiter.reads_group && old.is_none());
     }
 
     /// Somebody waits no longer.
     pub fn leave(&mut self, ticket: u64) {
-        self.waiters.remove(&ticket);
+        let gone = self.waiters.remove(&ticket);
+        self.group_readers -= usize::from(gone.is_some_and(|waiter| waiter.reads_group));
+    }
+
+    /// Whether anybody reads for a consumer group.
+    pub fn has_group_readers(&self) -> bool {
+        self.group_readers > 0
     }
 
     /// Whether nobody waits.

@@ -1,4 +1,4 @@
-//! Clients that wait for keys (`BLPOP` and its kin).
+//! Clients that wait for keys (`BLPOP` and its kin, `XREAD BLOCK`).
 //!
 //! A [`Waiter`] stands in the list of every key it waits for, on whatever shards those are. Whoever executes a write that makes
 //! one of them ready serves it, on the spot, by running its command for that key alone. Shards, the clock and the client itself
@@ -8,6 +8,7 @@ mod line;
 
 pub use line::Line;
 
+use crate::commands::streams::wait::Settled;
 use crate::connection::{OwnedRequest, Token};
 use crate::dispatch::shard_set::ShardSet;
 use crate::shard::value::Type;
@@ -39,6 +40,8 @@ pub struct Waiter {
     pub needs: ShardSet,
     /// The shards in which it stands in line.
     pub shards: ShardSet,
+    /// Whether it reads for a consumer group: then it hears of it when the stream goes.
+    pub reads_group: bool,
     claimed: AtomicBool,
 }
 
@@ -54,7 +57,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What this request would wait for; `None` if it is not one that does.
+    /// What this request would wait for; `None` if it is not one that does. One that reads streams is [`Settled`].
     pub fn of(name: &str, request: &OwnedRequest) -> Option<Self> {
         let args = request.args();
         let counted = |kind| {
@@ -69,6 +72,7 @@ impl Wanted {
             "blmpop" => counted(Type::List),
             "bzmpop" => counted(Type::Zset),
             "blmove" | "brpoplpush" => Some(Wanted { kind: Type::List, keys: 1..2, also: Some(2) }),
+            "xread" | "xreadgroup" => Some(Wanted { kind: Type::Stream, keys: Settled::new(args).keys(), also: None }),
             _ => None,
         }
     }
@@ -107,7 +111,8 @@ impl Waiter {
             needs = shards;
             needs.insert(shard_of(args.get(also)));
         }
-        Waiter { asking, kind: wanted.kind, keys, needs, shards, claimed: AtomicBool::new(false) }
+        let reads_group = wanted.kind == Type::Stream && Settled::new(args).reads_group();
+        Waiter { asking, kind: wanted.kind, keys, needs, shards, reads_group, claimed: AtomicBool::new(false) }
     }
 
     /// Ends the wait, if nobody else has; only who is told true may go on.
@@ -120,6 +125,7 @@ impl Waiter {
         let args = self.asking.request.args();
         match name {
             "blmove" | "brpoplpush" => self.asking.request.clone(),
+            "xread" | "xreadgroup" => Settled::new(args).for_key(key),
             "blmpop" | "bzmpop" => {
                 let head: [&[u8]; 4] = [args.get(0), b"0", b"1", key];
                 let words: Vec<&[u8]> = head.into_iter().chain(args.from(3 + self.keys.len())).collect();

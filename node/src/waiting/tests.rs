@@ -25,6 +25,15 @@ fn a_waiter_is_served_with_the_key_that_is_ready_alone() {
         ("BZMPOP 1 1 1b MIN", "1b", "BZMPOP 0 1 1b MIN", 0b10, 0),
         ("BLMOVE 0a 1b LEFT RIGHT 7", "0a", "BLMOVE 0a 1b LEFT RIGHT 7", 0b1, 0b11),
         ("BRPOPLPUSH 0a 0b 7", "0a", "BRPOPLPUSH 0a 0b 7", 0b1, 0b1),
+        ("XREAD COUNT 9 STREAMS 0a 1b 1-1 2-2", "1b", "XREAD COUNT 9 STREAMS 1b 2-2", 0b11, 0),
+        ("XREADGROUP GROUP g c COUNT 9 STREAMS 0a >", "0a", "XREADGROUP GROUP g c COUNT 9 STREAMS 0a >", 0b1, 0),
+        (
+            "XREADGROUP GROUP g c COUNT 9 NOACK STREAMS 0a 1b > >",
+            "0a",
+            "XREADGROUP GROUP g c COUNT 9 NOACK STREAMS 0a >",
+            0b11,
+            0,
+        ),
     ] {
         let waiter = waiter(line);
         let name = line.split(' ').next().unwrap().to_lowercase();

@@ -151,7 +151,10 @@ fn setid(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 fn destroy(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let destroyed = edit(cx, args.get(2), |stream, _| stream.remove_group(args.get(3)))?.ok_or(NO_KEY)?;
     if destroyed {
-        changed_unwatched(cx, args.get(2));
+        let (db, key) = (cx.db, args.get(2));
+        changed_unwatched(cx, key);
+        // Who waits for what is new to this group waits in vain.
+        cx.keys.shard_for(key).watch.signal(db, key);
     }
     cx.reply.int(i64::from(destroyed));
     Ok(())
