@@ -224,6 +224,8 @@ impl Core {
         }
         let timeout = self.next_cron.saturating_duration_since(Instant::now());
         let timeout = self.until_next_deadline().map_or(timeout, |deadline| timeout.min(deadline));
+        let rest = self.walk_rests_until().map(|until| until.saturating_duration_since(Instant::now()));
+        let timeout = rest.map_or(timeout, |rest| timeout.min(rest));
         let (want, insist_us) = self.patience();
         self.ring.wait(want, insist_us, timeout.max(Duration::from_micros(100)));
         self.inbox.awake();

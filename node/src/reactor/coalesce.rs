@@ -42,6 +42,12 @@ impl Coalesce {
         self.seen += 1;
     }
 
+    /// Whether any peer has sent something just now, or a moment ago.
+    #[inline]
+    pub fn is_anybody_active(&self) -> bool {
+        self.seen + self.active > 0
+    }
+
     /// How many peers to wait for: at least one.
     #[inline]
     pub fn want(&self) -> u32 {

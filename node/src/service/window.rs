@@ -28,8 +28,8 @@ use tokio::sync::Notify;
 
 /// Bytes in memory beyond those that the cores may have under way.
 const SLACK_LEN: usize = 4 << 20;
-/// Most bytes that a reader is given at a time.
-const READ_LEN_MAX: usize = 512 << 10;
+/// Most bytes that a reader is given at a time. A send is not interrupted, and a core may share its processor.
+const READ_LEN_MAX: usize = 128 << 10;
 
 /// The bytes, and the places of their readers in them.
 pub struct Window {

@@ -11,8 +11,10 @@
 //! and if even the service thread cannot keep up with it, the snapshot is given up.
 
 mod flow;
+mod pace;
 
 pub use flow::{Flow, Gauges, OnDisk, Sent};
+use pace::Pace;
 
 use crate::core::{Core, Message};
 use crate::replication::stream::ReplicaInfo;
@@ -23,13 +25,11 @@ use koltso_proto::id::DbIndex;
 use koltso_proto::rdb::writer::put_len;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The RDB version that every supported server reads.
 pub const VERSION_DEFAULT: u32 = 10;
-/// How long one slice of walking may take, in microseconds.
-const SLICE_US: u64 = 100;
 /// Entries walked between two looks at the clock.
 const STEP_ENTRIES: usize = 64;
 
@@ -123,6 +123,7 @@ struct ChunkSink {
 /// What a core knows of the snapshot it is walking.
 pub struct Walk {
     sink: Arc<ChunkSink>,
+    pace: Pace,
 }
 
 /// The RDB version that all of these replicas can read.
@@ -144,7 +145,7 @@ impl Core {
             if let Some(shard) = self.exec.shards[index].as_deref_mut() {
                 shard.begin_rdb_snapshot(options, &target);
             }
-            let walk = Walk { sink };
+            let walk = Walk { sink, pace: Pace::default() };
             if index == self.exec.id {
                 self.walk = Some(walk);
             } else {
@@ -181,16 +182,23 @@ impl Core {
         }
     }
 
+    /// When the walk goes on that rests just now.
+    pub(crate) fn walk_rests_until(&self) -> Option<Instant> {
+        self.walk.as_ref().and_then(|walk| walk.pace.resting_until())
+    }
+
     /// Walks on for a moment; true if there is more to walk at once.
     pub(crate) fn slice_of_snapshot(&mut self) -> bool {
-        let Some(walk) = &self.walk else { return false };
+        let serving = self.coalesce.is_anybody_active();
+        let Some(walk) = &mut self.walk else { return false };
         let Some(shard) = self.exec.shards[self.exec.id].as_deref_mut() else { return false };
         if walk.sink.flow.is_given_up() {
             shard.abort_snapshot();
             self.walk = None;
             return false;
         }
-        let until = Instant::now() + Duration::from_micros(SLICE_US);
+        let began = Instant::now();
+        let Some(until) = walk.pace.slice(began, serving) else { return false };
         if !walk.sink.flow.may_walk(walk.sink.shard) {
             // What writers have put off does not wait for the walk: it keeps old values alive.
             while walk.sink.flow.may_catch_up() && shard.snapshot_go_on(STEP_ENTRIES) {
@@ -201,10 +209,13 @@ impl Core {
             return false;
         }
         loop {
-            match shard.snapshot_step(STEP_ENTRIES) {
-                Progress::More if Instant::now() < until => {}
-                Progress::More => return true,
-                Progress::Done => break,
+            let progress = shard.snapshot_step(STEP_ENTRIES);
+            if progress == Progress::Done {
+                break;
+            }
+            let now = Instant::now();
+            if now >= until {
+                return walk.pace.rest(began, now, serving);
             }
         }
         if let Some(walk) = self.walk.take() {

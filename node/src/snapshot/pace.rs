@@ -1,0 +1,62 @@
+//! How fast a core walks: with all it has while it serves nobody, and with rests while it does.
+//!
+//! The rests are for more than the clients of this core. A processor that a core shares with the service thread is handed from one
+//! to the other at once only when the one that is to have it wakes up: a core that never sleeps is interrupted by the scheduler's
+//! tick instead, and for as long as until the next one, which is milliseconds.
+
+use std::time::{Duration, Instant};
+
+/// How long one slice of walking may take while nobody is being served.
+const SLICE: Duration = Duration::from_micros(100);
+/// The same while somebody is: a request that comes during the slice waits for its end.
+const SLICE_SERVING: Duration = Duration::from_micros(50);
+/// How many times as long as a slice the rest behind it is, while somebody is being served.
+const REST: u32 = 2;
+
+/// The pace of one core.
+#[derive(Debug, Default)]
+pub struct Pace {
+    resting_until: Option<Instant>,
+}
+
+impl Pace {
+    /// Whether it is time to walk, and until when, at `now`.
+    pub fn slice(&mut self, now: Instant, serving: bool) -> Option<Instant> {
+        if self.resting_until.is_some_and(|until| serving && now < until) {
+            return None;
+        }
+        self.resting_until = None;
+        Some(now + if serving { SLICE_SERVING } else { SLICE })
+    }
+
+    /// A slice that began at `began` is over at `now`, with more to walk. Says whether to walk on at once.
+    pub fn rest(&mut self, began: Instant, now: Instant, serving: bool) -> bool {
+        self.resting_until = serving.then(|| now + (now - began) * REST);
+        !serving
+    }
+
+    /// When the rest is over, if this is one.
+    pub fn resting_until(&self) -> Option<Instant> {
+        self.resting_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn walks_on_at_once_only_while_nobody_is_served() {
+        let (mut pace, began) = (Pace::default(), Instant::now());
+        let at = |us| began + Duration::from_micros(us);
+        assert_eq!(pace.slice(began, false), Some(at(100)));
+        assert!(pace.rest(began, at(100), false));
+        assert_eq!((pace.resting_until(), pace.slice(at(100), true)), (None, Some(at(150))));
+        assert!(!pace.rest(at(100), at(160), true));
+        assert_eq!((pace.resting_until(), pace.slice(at(279), true)), (Some(at(280)), None));
+        assert_eq!(pace.slice(at(279), false), Some(at(379)), "a rest is over when the clients are gone");
+        assert!(!pace.rest(at(279), at(289), true));
+        assert_eq!(pace.slice(at(309), true), Some(at(359)));
+        assert_eq!(pace.resting_until(), None);
+    }
+}
