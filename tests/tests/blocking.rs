@@ -611,3 +611,20 @@ fn replicas_are_told_what_was_taken_and_never_wait() {
         }
     });
 }
+
+#[test]
+fn info_counts_those_whose_wait_has_an_end() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let _waiting = ["BLPOP a 0", "BLPOP b 100", "BZPOPMIN c d 100", "WAIT 9 0", "WAIT 9 100000"].map(|line| {
+            let mut client = server.client();
+            say(&mut client, line);
+            client
+        });
+        wait_blocked(&server, 5);
+        eventually("all are counted", || {
+            let count = server.client().info("clients").int("clients_in_timeout_table");
+            must(count == 3, || count.to_string())
+        });
+    });
+}

@@ -337,3 +337,28 @@ fn very_many_keys_can_be_watched() {
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     });
 }
+
+#[test]
+fn whoever_waits_to_move_an_element_writes_nothing_once_a_pause_is_answered() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let (mut admin, mut reader) = (server.client(), server.client());
+        for round in 0..60 {
+            let (source, target) = (SPREAD[round % 6], SPREAD[(round + 1) % 6]);
+            let mut waiting = server.client();
+            waiting.send_raw(&encode(&["BLMOVE", source, target, "LEFT", "RIGHT", "0"])).unwrap();
+            koltso_tests::dialogue::wait_blocked(&server, 1);
+            // The push and the pause arrive together, on cores of their own.
+            let mut writer = server.client();
+            writer.send_raw(&encode(&["RPUSH", source, "x"])).unwrap();
+            admin.must(&["CLIENT", "PAUSE", "60000", "WRITE"]);
+            let mut look = || [source, target].map(|key| reader.must(&["LLEN", key]).int());
+            let before = look();
+            std::thread::sleep(Duration::from_millis(5));
+            assert_eq!(look(), before, "round {round}");
+            admin.must(&["CLIENT", "UNPAUSE"]);
+            assert_eq!(waiting.read().unwrap(), Value::Bulk(b"x".into()));
+            admin.must(&["DEL", source, target]);
+        }
+    });
+}

@@ -132,6 +132,24 @@ fn a_replica_that_saved_at_its_shutdown_resumes() {
         wait_link_up(&replica);
         assert_same(&primary, &replica);
         assert_eq!((Syncs::of(&primary).full, Syncs::of(&primary).partial_ok), (1, 1));
+        // The log tells of both, and names the replica by the port that it listens on.
+        let name = format!("127.0.0.1:{}", replica.port());
+        let told = [
+            "Replica",
+            "Full resync requested by",
+            "Synchronization with",
+            "Replica",
+            "Partial resynchronization request from",
+        ];
+        let done = "Synchronization with replica";
+        eventually("both are told of", || {
+            must(primary.log().matches(&format!("{done} {name} succeeded")).count() == 2, || primary.log_tail())
+        });
+        let log = primary.log();
+        let mut lines = log.lines().filter(|line| line.contains(&name));
+        for words in told {
+            assert!(lines.any(|line| line.contains(words)), "{words}\n{log}");
+        }
     });
 }
 

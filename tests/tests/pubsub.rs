@@ -361,3 +361,21 @@ fn messages_reach_the_subscribers_of_replicas() {
         }
     });
 }
+
+#[test]
+fn a_publisher_that_wants_no_reply_gets_none_from_other_cores_either() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let _subscribers: Vec<Client> = (0..MANY).map(|_| subscriber(&server, &["SUBSCRIBE", "a"])).collect();
+        for _ in 0..20 {
+            let mut client = server.client();
+            let skipped = [&["CLIENT", "REPLY", "SKIP"][..], &["PUBLISH", "a", "x"], &["PUBLISH", "a", "y"], &["ECHO", "1"]];
+            let off = [&["CLIENT", "REPLY", "OFF"][..], &["PUBLISH", "a", "z"], &["CLIENT", "REPLY", "ON"], &["ECHO", "2"]];
+            let wire: Vec<u8> = skipped.iter().chain(&off).flat_map(|words| encode(words)).collect();
+            client.send_raw(&wire).unwrap();
+            let replies: Vec<Value> = (0..4).map(|_| client.read().unwrap()).collect();
+            let bulk = |text: &str| Value::Bulk(text.into());
+            assert_eq!(replies, [Value::Int(MANY as i64), bulk("1"), Value::Simple("OK".into()), bulk("2")]);
+        }
+    });
+}

@@ -6,7 +6,7 @@ use koltso_tests::client::encode;
 use koltso_tests::oracle::{assert_equal_data, assert_same, wait_online};
 use koltso_tests::raw::{Psync, RawReplica};
 use koltso_tests::wait::must;
-use koltso_tests::{Client, Kind, Server, dataset, eventually, with_cores};
+use koltso_tests::{Client, Kind, Server, Value, dataset, eventually, with_cores};
 
 /// Less than any of the waits that must not happen.
 const AT_ONCE: Duration = Duration::from_secs(8);
@@ -146,4 +146,43 @@ fn a_failed_save_keeps_the_node_alive_unless_forced() {
         let _client = ask(&server, &["SAVE", "FORCE"]);
         server.wait_exit();
     });
+}
+
+#[test]
+fn the_file_of_an_aborted_shutdown_does_not_end_the_next_one() {
+    with_cores(|kind| {
+        for round in 0..6 {
+            let mut server = Server::with(kind).set("rdbcompression", "no").start();
+            let mut client = server.client();
+            dataset::bulk(&mut client, 200_000, 300);
+            let file_len = || {
+                let files = std::fs::read_dir(server.dir()).unwrap().filter_map(Result::ok);
+                let temporary = files.filter(|file| file.file_name().to_string_lossy().starts_with("temp-"));
+                temporary.filter_map(|file| Some(file.metadata().ok()?.len())).max().unwrap_or(0)
+            };
+            let _first = ask(&server, &["SAVE", "NOW"]);
+            // All is written, and what is left of the save is to have it on disk.
+            eventually("the file is whole", || must(!server_runs(&mut client) || file_len() > 60_000_000, String::new));
+            let again: [&[&str]; 3] = [&["SHUTDOWN", "ABORT"], &["SET", "last", "x"], &["SHUTDOWN", "SAVE", "NOW"]];
+            let wire: Vec<u8> = again.iter().flat_map(|words| encode(words)).collect();
+            let in_time = client.send_raw(&wire).is_ok() && client.read().is_ok_and(|reply| reply == ok());
+            if in_time {
+                client.read().unwrap().ok();
+            }
+            server.wait_exit();
+            if in_time {
+                server.restart();
+                assert_eq!(server.client().must(&["GET", "last"]).text(), "x", "round {round}");
+            }
+        }
+    });
+}
+
+fn ok() -> Value {
+    Value::Simple("OK".into())
+}
+
+/// Whether the server still answers.
+fn server_runs(client: &mut Client) -> bool {
+    client.try_cmd(&["PING"]).is_ok()
 }

@@ -10,7 +10,7 @@ use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_same, wait_link_up};
 use koltso_tests::raw::{Psync, RawReplica};
 use koltso_tests::wait::must;
-use koltso_tests::{Client, Kind, Seed, Server, dataset, eventually, eventually_for};
+use koltso_tests::{Client, Kind, Seed, Server, Value, dataset, eventually, eventually_for};
 
 /// Keys and the length of their values: far more than sockets hold, and than a snapshot may keep in memory.
 const KEYS: usize = 120_000;
@@ -178,7 +178,11 @@ fn whoever_waits_for_the_next_snapshot_is_not_kept_by_a_stuck_reader_of_this_one
         let states: Vec<String> =
             client.info("replication").replicas().iter().map(|replica| replica["state"].clone()).collect();
         assert!(states.contains(&"send_bulk".to_string()), "the stuck one is still served: {states:?}");
-        client.must(&["BGSAVE"]);
+        eventually_for(SOON, "a save is possible", || {
+            let reply = client.cmd(&["BGSAVE"]);
+            let refused = "ERR Background save already in progress";
+            must(!reply.is_error(), || format!("{reply:?}")).inspect_err(|_| assert_eq!(reply.error(), refused))
+        });
         eventually_for(SOON, "the save is made", || {
             let info = client.info("persistence");
             must(info.int("rdb_saves") > 0, || format!("{info:?}"))
@@ -355,5 +359,30 @@ fn a_full_disk_cuts_off_slow_readers_only() {
         asks.client.until_closed().unwrap();
         assert_eq!(client.info("replication").int("connected_slaves"), 1);
         assert_eq!(client.info("persistence").int("snapshots_given_up"), 1);
+    });
+}
+
+#[test]
+fn a_save_is_refused_while_replicas_are_copied_to() {
+    let refused = "ERR Background save already in progress";
+    koltso_tests::with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        let stuck = stuck(&server, true);
+        for words in [&["BGSAVE"][..], &["BGSAVE", "SCHEDULE"], &["SAVE"]] {
+            assert_eq!(client.cmd(words).error(), refused, "{words:?}");
+        }
+        let line = client.must(&["CLIENT", "LIST", "TYPE", "replica"]).text();
+        assert!(line.contains(" flags=S ") && line.lines().count() == 1, "{line}");
+        assert_eq!(client.must(&["CLIENT", "KILL", "TYPE", "replica"]), Value::Int(1));
+        drop(stuck);
+        eventually("the next is made", || {
+            let reply = client.cmd(&["BGSAVE"]);
+            must(!reply.is_error(), || format!("{reply:?}"))
+        });
+        eventually("it ends", || must(client.info("persistence").int("rdb_bgsave_in_progress") == 0, String::new));
+        client.must(&["MULTI"]);
+        client.must(&["BGSAVE"]);
+        assert_eq!(client.must(&["EXEC"]).items()[0], Value::Simple("Background saving scheduled".into()));
     });
 }

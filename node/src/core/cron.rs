@@ -237,7 +237,8 @@ impl Core {
             }
             Peer::Replica(stream) => {
                 let id = stream.id;
-                crate::logging::notice(&format!("Connection with replica {} lost.", conn.session.addr));
+                let name = crate::replication::stream::name_in_logs(&conn.session);
+                crate::logging::notice(&format!("Connection with replica {name} lost."));
                 self.forget_replica(id);
             }
             Peer::Primary(_) => self.on_primary_lost(token),

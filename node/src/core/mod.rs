@@ -20,6 +20,7 @@ pub use message::{Message, StageGuard, Staged, StagedItem};
 use crate::connection::{Connection, InFlight, Token};
 use crate::dispatch::executor::Executor;
 use crate::dispatch::lend::Lending;
+use crate::dispatch::shard_set::ShardSet;
 use crate::effects::Batch;
 use crate::pubsub::Directory;
 use crate::reactor::buffers::BufferRing;
@@ -27,6 +28,7 @@ use crate::reactor::coalesce::Coalesce;
 use crate::reactor::inbox::{Inbox, Sender};
 use crate::reactor::ring::{Completion, Op, Ring, Tag};
 use crate::replication::Replication;
+use crate::shard::watch::Key;
 use crate::shared::{Shared, now_ms};
 use slab::Slab;
 use std::sync::Arc;
@@ -83,6 +85,10 @@ pub struct Core {
     pub(crate) taking: Option<Arc<crate::snapshot::Flow>>,
     /// On the log's core: a shutdown under way.
     pub(crate) shutdown: Option<Box<crate::server::shutdown::Shutdown>>,
+    /// On the log's core: how many shutdowns were begun.
+    pub(crate) shutdowns: u64,
+    /// Keys whose first waiter writes, and is served when a pause is over.
+    pub(crate) paused_keys: Vec<(Key, ShardSet)>,
     pub(crate) paused: Vec<(Token, crate::connection::OwnedRequest)>,
     /// The most memory in use since some was given back to the kernel, and what was in use a moment ago, in bytes.
     pub(crate) memory_high: u64,
@@ -148,6 +154,8 @@ impl Core {
             walk: None,
             taking: None,
             shutdown: None,
+            shutdowns: 0,
+            paused_keys: Vec::new(),
             paused: Vec::new(),
             memory_high: 0,
             memory_before: 0,

@@ -78,6 +78,8 @@ impl Core {
         if self.exec.gates.has(Gate::PausedWrites) {
             return;
         }
+        let keys = std::mem::take(&mut self.paused_keys);
+        self.exec.unserved.extend(keys);
         for (token, request) in std::mem::take(&mut self.paused) {
             let Some(conn) = self.conn(token) else { continue };
             if conn.stall == Stall::Paused {

@@ -79,8 +79,9 @@ impl Core {
             return self.reply(token, |reply| reply.len(receivers));
         }
         let home = self.exec.id;
+        let muted = self.mutes_replies(token);
         let Some(conn) = self.conn(token) else { return };
-        let receipt = Receipt::new(home, token, conn.await_receipt(), cores.len(), receivers);
+        let receipt = Receipt::new(home, token, conn.await_receipt(), muted, cores.len(), receivers);
         self.pass_on(&cores, Posting { receipt: Some(receipt), ..posting });
     }
 
@@ -139,10 +140,9 @@ impl Core {
     /// Messages of this core's clients that have been delivered everywhere.
     pub(super) fn on_receipts(&mut self, posts: &[Arc<Posting>]) {
         for receipt in posts.iter().filter_map(|posting| posting.receipt.as_ref()) {
-            let muted = self.mutes_replies(receipt.token);
             let reply = format!(":{}\r\n", receipt.receivers());
             let Some(conn) = self.conn(receipt.token) else { continue };
-            conn.fulfil(receipt.seq, if muted { b"" } else { reply.as_bytes() });
+            conn.fulfil(receipt.seq, if receipt.muted { b"" } else { reply.as_bytes() });
             self.resume_in_order(receipt.token);
         }
     }

@@ -119,6 +119,11 @@ impl Core {
         }
     }
 
+    /// How many of its clients wait for keys, and not forever.
+    pub(crate) fn timed_waits(&self) -> usize {
+        self.deadlines.0.len()
+    }
+
     /// How long this core may sleep before somebody's wait is over.
     pub(super) fn until_next_deadline(&self) -> Option<Duration> {
         let (deadline, _) = *self.deadlines.0.first_key_value()?.0;
@@ -224,6 +229,10 @@ impl Core {
             self.with_shards(
                 needs,
                 Box::new(move |core| {
+                    // A pause that has begun meanwhile was answered by now: who is served would write.
+                    if core.shared.gates().has(Gate::PausedWrites) {
+                        return core.paused_keys.push((key, needs));
+                    }
                     core.exec.serve_key(&key);
                     core.exec.serve_if_ready();
                 }),

@@ -14,7 +14,5 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("client_recent_max_output_buffer", clients.output_max);
     report.put("blocked_clients", facts.shared.blocked_clients.load(Relaxed));
     report.put("tracking_clients", 0);
-    report.put("clients_in_timeout_table", 0);
-    report.put("total_blocking_keys", 0);
-    report.put("total_blocking_keys_on_nokey", 0);
+    report.put("clients_in_timeout_table", facts.cores.iter().map(|core| core.timed_waits).sum::<usize>());
 }

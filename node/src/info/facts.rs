@@ -31,6 +31,8 @@ pub struct Facts {
 pub struct CoreFacts {
     /// Memory of its clients.
     pub clients: ClientFacts,
+    /// Clients of it whose wait has an end.
+    pub timed_waits: usize,
     /// On the log's core: what the log holds.
     pub log: Option<LogFacts>,
     /// On the log's core, if it was asked for: the section about replication.
@@ -102,7 +104,8 @@ impl CoreFacts {
     /// What this core says for these sections.
     pub fn of(core: &mut Core, sections: Sections) -> Self {
         core.add_up_counters();
-        let mut facts = CoreFacts { clients: ClientFacts::of(core.conns.iter().map(|(_, conn)| conn)), ..Default::default() };
+        let clients = ClientFacts::of(core.conns.iter().map(|(_, conn)| conn));
+        let mut facts = CoreFacts { clients, timed_waits: core.timed_waits(), ..Default::default() };
         if let Some(replication) = &core.replication {
             facts.log = Some(LogFacts {
                 is_active: replication.log.is_active(),
@@ -113,6 +116,7 @@ impl CoreFacts {
                     .as_ref()
                     .is_some_and(|up| up.state == crate::replication::link::LinkState::Sync),
             });
+            facts.timed_waits += replication.timed_waits();
             facts.thread_cpu = process::thread_cpu();
             if sections.has(Section::Replication) {
                 facts.replication = Some(replication::of(core, replication));

@@ -27,6 +27,8 @@ pub struct Receipt {
     pub token: Token,
     /// The place of the answer in the publisher's order of replies.
     pub seq: u64,
+    /// Whether the publisher wants no answer.
+    pub muted: bool,
     /// Cores that have yet to deliver it.
     left: AtomicUsize,
     receivers: AtomicUsize,
@@ -34,8 +36,8 @@ pub struct Receipt {
 
 impl Receipt {
     /// For a message that goes to this many other cores, after so many connections have received it on the publisher's.
-    pub fn new(home: usize, token: Token, seq: u64, cores: usize, receivers: usize) -> Self {
-        Receipt { home, token, seq, left: AtomicUsize::new(cores), receivers: AtomicUsize::new(receivers) }
+    pub fn new(home: usize, token: Token, seq: u64, muted: bool, cores: usize, receivers: usize) -> Self {
+        Receipt { home, token, seq, muted, left: AtomicUsize::new(cores), receivers: AtomicUsize::new(receivers) }
     }
 
     /// A core has delivered the message. Returns true for the last one, which tells the publisher's.

@@ -10,7 +10,7 @@
 //!            service thread: +FULLRESYNC id X, RDB ──► back here: stream from X
 //! ```
 
-use super::stream::{Handoff, Parked, Replica, ReplicaState, SyncRequest};
+use super::stream::{Handoff, Parked, Replica, ReplicaState, SyncRequest, ip_of, name_in_logs};
 use super::waiters::GETACK;
 use crate::connection::{Closing, Peer, Session, Token};
 use crate::core::Core;
@@ -40,28 +40,28 @@ impl Core {
             self.reply(token, |r| r.error("NOMASTERLINK Can't SYNC while not connected with my master"));
             return self.feed(token, leftover);
         }
-        let addr = session.addr.clone();
+        let name = name_in_logs(&session);
+        notice(&format!("Replica {name} asks for synchronization"));
         if let SyncRequest::Psync { replid: Some(replid), offset } = request {
             let at = Offset(offset.saturating_sub(1).max(0) as u64);
             if !session.replica.rdb_only && replication.ids.include(replid, offset) && offset >= 1 && replication.log.covers(at)
             {
                 let len = replication.log.end().0 - at.0;
                 notice(&format!(
-                    "Partial resynchronization request from {addr} accepted. Sending {len} bytes of backlog starting from offset {offset}."
+                    "Partial resynchronization request from {name} accepted. Sending {len} bytes of backlog starting from offset {offset}."
                 ));
                 add(&self.shared.counters.sync_partial_ok, 1);
                 return self.continue_replica(fd, session, leftover, at);
             }
             notice(&format!(
-                "Partial resynchronization not accepted for {addr}: asked for offset {offset} of {replid}, here are {}..={} of {}",
+                "Partial resynchronization not accepted for {name}: asked for offset {offset} of {replid}, here are {}..={} of {}",
                 replication.log.first_byte_offset(),
                 replication.log.end(),
                 replication.ids.current
             ));
             add(&self.shared.counters.sync_partial_err, 1);
         }
-        notice(&format!("Replica {addr} asks for synchronization"));
-        notice(&format!("Full resync requested by replica {addr}"));
+        notice(&format!("Full resync requested by replica {name}"));
         add(&self.shared.counters.sync_full, 1);
         let mut replica = self.new_replica(&session);
         replica.plain_sync = request == SyncRequest::Sync;
@@ -75,7 +75,7 @@ impl Core {
     fn new_replica(&mut self, session: &Session) -> Replica {
         let now = self.exec.now;
         let id = self.replication.as_mut().map_or(0, |replication| replication.next_id());
-        let ip = session.addr.rsplit_once(':').map_or("?", |(ip, _)| ip).trim_matches(['[', ']']).to_string();
+        let ip = ip_of(&session.addr).to_string();
         Replica {
             id,
             state: ReplicaState::WaitBgsave,
@@ -90,6 +90,7 @@ impl Core {
             hold_until_ack: false,
             plain_sync: false,
             soft_limit_since: None,
+            resumes_at: None,
         }
     }
 
@@ -113,6 +114,7 @@ impl Core {
         replica.token = Some(token);
         let Some(replication) = &mut self.replication else { return };
         let current = replication.ids.current;
+        replica.resumes_at = Some(replication.log.end());
         replication.replicas.push(replica);
         replication.alone_since = None;
         let conn = &mut self.conns[token.index as usize];
@@ -146,10 +148,13 @@ impl Core {
         let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) else { return };
         replica.acked = replica.acked.max(offset);
         replica.acked_at = now;
-        if replica.state == ReplicaState::SendBulk {
+        let copied = replica.state == ReplicaState::SendBulk;
+        if copied {
             replica.state = ReplicaState::Online;
             replica.hold_until_ack = false;
-            notice(&format!("Synchronization with replica {}:{} succeeded", replica.shown_ip(), replica.port()));
+        }
+        if copied || replica.resumes_at.take_if(|end| *end <= offset).is_some() {
+            notice(&format!("Synchronization with replica {} succeeded", replica.name()));
         }
         self.look_at_waiters();
         self.advance_shutdown();
@@ -241,11 +246,11 @@ impl Core {
                 && let Err(error) = rustix::net::send(fd, b"\n", SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
                 && error != rustix::io::Errno::AGAIN
             {
-                gone.push(replica.id);
+                gone.push((replica.id, replica.name()));
             }
         }
-        for id in gone {
-            notice(&format!("Connection with replica {id} lost while it waited for a snapshot"));
+        for (id, name) in gone {
+            notice(&format!("Connection with replica {name} lost while it waited for a snapshot"));
             self.forget_replica(id);
         }
     }
@@ -302,14 +307,19 @@ impl Core {
             let soft_for = replica.soft_limit_since.map_or(0, |since| now.0.saturating_sub(since.0));
             let silent = replica.token.is_some() && now.0.saturating_sub(replica.acked_at.0) > timeout_s.saturating_mul(1000);
             if over_hard || (over_soft && soft_for > limit.soft_seconds.saturating_mul(1000)) {
-                bad.push((replica.id, replica.token, "it is behind by more than client-output-buffer-limit allows"));
+                bad.push((
+                    replica.id,
+                    replica.name(),
+                    replica.token,
+                    "it is behind by more than client-output-buffer-limit allows",
+                ));
                 add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
             } else if silent {
-                bad.push((replica.id, replica.token, "it has been silent for longer than repl-timeout"));
+                bad.push((replica.id, replica.name(), replica.token, "it has been silent for longer than repl-timeout"));
             }
         }
-        for (id, token, why) in bad {
-            notice(&format!("Disconnecting replica {id}: {why}"));
+        for (id, name, token, why) in bad {
+            notice(&format!("Disconnecting replica {name}: {why}"));
             match token {
                 Some(token) => self.close(token),
                 None => self.forget_replica(id),

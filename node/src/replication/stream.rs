@@ -107,6 +107,8 @@ pub struct Replica {
     pub plain_sync: bool,
     /// Since when it has been above the soft limit of its output buffer.
     pub soft_limit_since: Option<UnixMs>,
+    /// The log's end when it came back; until it has reached that, it catches up.
+    pub resumes_at: Option<Offset>,
 }
 
 /// Where the socket of a replica is that has no connection on the log's core.
@@ -122,6 +124,11 @@ pub enum Parked {
 }
 
 impl Replica {
+    /// Its name in logs, as that of [`name_in_logs`].
+    pub fn name(&self) -> String {
+        name(&self.info, &self.ip)
+    }
+
     /// The port it listens on.
     pub fn port(&self) -> u16 {
         self.info.port
@@ -130,5 +137,23 @@ impl Replica {
     /// The address that INFO shows.
     pub fn shown_ip(&self) -> &str {
         if self.info.ip.is_empty() { &self.ip } else { &self.info.ip }
+    }
+}
+
+/// The address of a peer, without its port.
+pub fn ip_of(addr: &str) -> &str {
+    addr.rsplit_once(':').map_or("?", |(ip, _)| ip).trim_matches(['[', ']'])
+}
+
+/// A replica as logs name it: by the address and the port at which it listens, not those of its connection.
+pub fn name_in_logs(session: &Session) -> String {
+    name(&session.replica, ip_of(&session.addr))
+}
+
+fn name(info: &ReplicaInfo, ip: &str) -> String {
+    let ip = if info.ip.is_empty() { ip } else { &info.ip };
+    match info.port {
+        0 => format!("{ip}:<unknown-replica-port>"),
+        port => format!("{ip}:{port}"),
     }
 }

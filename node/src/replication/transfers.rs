@@ -77,9 +77,9 @@ impl Core {
         match end {
             Ok((fd, eof)) => self.replica_has_snapshot(id, fd, eof),
             Err(why) => {
-                let known = self.replication.as_mut().is_some_and(|replication| replication.replica(id).is_some());
-                if known {
-                    notice(&format!("Connection with replica {id} lost during the transfer: {why}"));
+                let known = self.replication.as_mut().and_then(|replication| Some(replication.replica(id)?.name()));
+                if let Some(name) = known {
+                    notice(&format!("Connection with replica {name} lost during the transfer: {why}"));
                     self.forget_replica(id);
                 }
             }
@@ -131,7 +131,7 @@ impl Core {
         let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) else { return };
         let Parked::Away(session) = std::mem::take(&mut replica.parked) else { return };
         if replica.info.rdb_only {
-            notice(&format!("Replica {} has what it asked for (rdb-only)", session.addr));
+            notice(&format!("Replica {} has what it asked for (rdb-only)", replica.name()));
             drop(fd);
             return self.forget_replica(id);
         }
@@ -139,6 +139,7 @@ impl Core {
         replica.hold_until_ack = eof;
         if !eof {
             replica.state = ReplicaState::Online;
+            notice(&format!("Synchronization with replica {} succeeded", replica.name()));
         }
         let token = self.adopt(fd, *session);
         if let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) {

@@ -23,6 +23,13 @@ pub struct Waiter {
 /// Asks every replica for an acknowledgement; 37 bytes of the stream.
 pub const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
 
+impl super::Replication {
+    /// How many clients are in `WAIT`, and not forever.
+    pub fn timed_waits(&self) -> usize {
+        self.waiters.iter().filter(|waiter| waiter.deadline.is_some()).count()
+    }
+}
+
 impl Core {
     /// On the log's core: lets a client wait, or answers it at once.
     pub fn add_waiter(&mut self, mut waiter: Waiter, wrote: bool) {

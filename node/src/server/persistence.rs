@@ -44,13 +44,15 @@ fn bgsave(core: &mut Core, token: Token, request: &OwnedRequest) {
     if args.len() > 2 || (args.len() == 2 && !schedule) {
         return core.refuse(token, "ERR syntax error");
     }
-    if core.shared.save.running.load(Ordering::Acquire) {
-        return core.refuse(token, "ERR Background save already in progress");
-    }
-    if !core.claim_save() {
-        // A snapshot is on its way to replicas; the save follows it.
+    let in_exec = core.conn(token).is_some_and(|conn| conn.session.in_exec);
+    if in_exec && !core.snapshot_is_running() {
+        // What the transaction writes belongs together: the save follows it.
         core.shared.save.wanted.store(true, Ordering::Relaxed);
         return core.reply(token, |reply| reply.status("Background saving scheduled"));
+    }
+    // One for replicas is one, too.
+    if !core.claim_save() {
+        return core.refuse(token, "ERR Background save already in progress");
     }
     core.reply(token, |reply| reply.status("Background saving started"));
     core.on_log_core(|core| core.save_claimed(Box::new(|_, _| {})));
@@ -71,7 +73,7 @@ impl Core {
     }
 
     /// Takes the right to the next snapshot for a save; false if one is under way, or there is no whole data set yet.
-    fn claim_save(&mut self) -> bool {
+    pub(super) fn claim_save(&mut self) -> bool {
         if self.shared.gates().has(Gate::Loading) || !self.claim_snapshot() {
             return false;
         }
@@ -80,7 +82,7 @@ impl Core {
     }
 
     /// As [`save_snapshot`](Self::save_snapshot), by who has claimed it.
-    fn save_claimed(&mut self, told: Told) {
+    pub(super) fn save_claimed(&mut self, told: Told) {
         self.shared.save.wanted.store(false, Ordering::Relaxed);
         self.shared.save.started_s.store(self.exec.now.0 / 1000, Ordering::Relaxed);
         notice("Background saving started");

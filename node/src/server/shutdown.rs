@@ -38,6 +38,8 @@ pub struct Manner {
 
 /// A shutdown under way, on the log's core.
 pub struct Shutdown {
+    /// Which shutdown this is: what one has begun may end only after it was aborted, and another asked for.
+    number: u64,
     saves: bool,
     force: bool,
     stage: Stage,
@@ -106,21 +108,25 @@ impl Core {
         let waits = !manner.now && self.exec.config.shutdown_timeout > 0 && !self.replicas_have(self.log_end());
         let paused_until_ms = self.shared.pause_until_ms.load(Ordering::Acquire);
         let stage = Stage::Pausing;
-        self.shutdown = Some(Box::new(Shutdown { saves, force: manner.force, stage, paused_until_ms, told: vec![told] }));
+        self.shutdowns += 1;
+        let number = self.shutdowns;
+        let (force, told) = (manner.force, vec![told]);
+        self.shutdown = Some(Box::new(Shutdown { number, saves, force, stage, paused_until_ms, told }));
         if !waits && !saves {
             return self.finish_shutdown();
         }
         // What is written from now on would be in neither the file nor the replicas. By message: the shards that are here when the
         // pause is in force are given back first.
-        let go_on = move |core: &mut Core| core.send(0, Message::Run(Box::new(move |core| core.shutdown_is_paused(waits))));
+        let go_on =
+            move |core: &mut Core| core.send(0, Message::Run(Box::new(move |core| core.shutdown_is_paused(number, waits))));
         self.begin_pause(u64::MAX, false, Box::new(go_on));
     }
 
-    fn shutdown_is_paused(&mut self, waits: bool) {
+    fn shutdown_is_paused(&mut self, number: u64, waits: bool) {
         let now = self.exec.now;
         let (end, timeout_s) = (self.log_end(), self.exec.config.shutdown_timeout);
         let Some(shutdown) = &mut self.shutdown else { return };
-        if shutdown.stage != Stage::Pausing {
+        if shutdown.number != number || shutdown.stage != Stage::Pausing {
             return;
         }
         if !waits {
@@ -186,12 +192,18 @@ impl Core {
     }
 
     fn save_at_end(&mut self) {
+        let Some(number) = self.shutdown.as_ref().map(|shutdown| shutdown.number) else { return };
+        if !self.claim_save() {
+            // Another core has been asked for a save meanwhile: that one is cleared away like any other.
+            return;
+        }
         if let Some(shutdown) = &mut self.shutdown {
             shutdown.stage = Stage::Saving;
         }
         notice("Saving the final RDB snapshot before exiting.");
-        self.save_snapshot(Box::new(|core, outcome| {
-            let Some(shutdown) = core.shutdown.as_ref().filter(|shutdown| shutdown.stage == Stage::Saving) else { return };
+        self.save_claimed(Box::new(move |core, outcome| {
+            let is_ours = |shutdown: &&Shutdown| shutdown.number == number && shutdown.stage == Stage::Saving;
+            let Some(shutdown) = core.shutdown.as_deref().filter(is_ours) else { return };
             if outcome.is_ok() {
                 return core.stop_node();
             }

@@ -28,6 +28,7 @@ fn replica(state: ReplicaState) -> Replica {
         hold_until_ack: false,
         plain_sync: false,
         soft_limit_since: None,
+        resumes_at: None,
     }
 }
 
