@@ -65,10 +65,9 @@ pub fn koltso_binary() -> PathBuf {
         return path.into();
     }
     let test = std::env::current_exe().expect("path of the test executable");
-    let folder = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
-    let binary = folder.join("koltso");
-    assert!(binary.exists(), "{} is missing: cargo build -p koltso", binary.display());
-    binary
+    // Tests lie in target/<profile>/deps, the tools of this crate a folder above.
+    let beside = test.ancestors().skip(1).take(2).map(|folder| folder.join("koltso")).find(|binary| binary.exists());
+    beside.unwrap_or_else(|| panic!("koltso is missing beside {}: cargo build -p koltso", test.display()))
 }
 
 /// A tool of the Debian packages redis-server and redis-tools. Panics with the remedy if it is not installed.
@@ -224,6 +223,11 @@ impl Server {
             child.kill().ok();
             child.wait().ok();
         }
+    }
+
+    /// How it ended, if it did by itself.
+    pub fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.as_mut().and_then(|child| child.try_wait().ok().flatten())
     }
 
     /// SIGTERM, and waits for the end. Panics if it does not end.

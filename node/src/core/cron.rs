@@ -222,7 +222,10 @@ impl Core {
         self.stop_monitoring(token);
         self.end_subscriptions(token);
         let Some(conn) = self.conn(token) else { return };
-        if conn.stall == Stall::Blocked {
+        if conn.stall == Stall::Paused {
+            conn.stall = Stall::None;
+            self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
+        } else if conn.stall == Stall::Blocked {
             conn.stall = Stall::None;
             self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
             if !self.abandon_wait(token) {

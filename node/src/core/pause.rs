@@ -57,7 +57,9 @@ impl Core {
 
     /// Keeps a request, and what its client sends after it, until the pause is over.
     pub(super) fn pause(&mut self, token: Token, request: OwnedRequest) {
-        self.stall(token, Stall::Paused);
+        let Some(conn) = self.conn(token) else { return };
+        conn.stall = Stall::Paused;
+        self.shared.blocked_clients.fetch_add(1, Ordering::Relaxed);
         self.paused.push((token, request));
     }
 
@@ -84,6 +86,7 @@ impl Core {
             let Some(conn) = self.conn(token) else { continue };
             if conn.stall == Stall::Paused {
                 conn.stall = Stall::None;
+                self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
                 self.judge_request(token, request);
                 self.run_pending(token);
             }
