@@ -157,7 +157,7 @@ impl<'a> Ctx<'a> {
     }
 
     /// Where the entry at `key` lies, if there is one as far as this execution can see: an expired one is deleted.
-    #[inline]
+    #[inline(always)]
     fn locate(&mut self, key: &[u8]) -> Option<Spot> {
         let (db, now, origin) = (self.db, self.now, self.origin);
         let table = &self.keys.shard_for(key).dbs[db.0 as usize];
@@ -334,7 +334,7 @@ impl<'a> Ctx<'a> {
     }
 
     /// Runs `handler` for one command and propagates what it did. The caller has begun the unit and will end it.
-    #[inline]
+    #[inline(always)]
     pub fn run(&mut self, handler: super::Handler, args: Args<'_>) {
         self.dirty = 0;
         self.propagated = false;

@@ -259,7 +259,7 @@ impl Connection {
     }
 
     /// Sees to a reply that was written to the output from `mark` on: it may not be wanted, or not have its turn yet.
-    #[inline]
+    #[inline(always)]
     pub fn settle_reply(&mut self, mark: usize) {
         if self.is_next_muted() {
             self.output.reply.buf.truncate(mark);

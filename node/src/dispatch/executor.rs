@@ -23,7 +23,7 @@ use koltso_proto::resp::{Args, Limits, ProtocolError, Reply, Step};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Replies that wait for a client to read them, in bytes, before its next request is looked at. A client that sends all it has
 /// before it reads anything is not stopped by this alone: what it sends meanwhile is kept.
@@ -291,29 +291,31 @@ impl Executor {
 
     /// Does `work`, which is counted as a call of the command with this index; says how long it took, in microseconds, if that
     /// was taken. `timed`: whether it is taken of every call.
-    #[inline]
+    #[inline(always)]
     pub fn counted(&mut self, index: usize, timed: bool, work: impl FnOnce(&mut Self)) -> Option<u64> {
         let weight = self.tally.note_call(index, timed || self.time_all);
-        if weight == 0 {
-            work(self);
-            return None;
-        }
-        let start = Instant::now();
+        // One place that does it, so that it is compiled into its surroundings.
+        let start = (weight > 0).then(Instant::now);
         work(self);
-        let took = start.elapsed();
+        start.map(|start| self.took(index, start.elapsed(), weight))
+    }
+
+    #[cold]
+    fn took(&mut self, index: usize, took: Duration, weight: u32) -> u64 {
         self.tally.note_time(index, took, weight);
-        Some(took.as_micros() as u64)
+        took.as_micros() as u64
     }
 
     /// Remembers a command for the slow log if it took longer than `slowlog-log-slower-than`, and for the latency monitor if it
     /// took longer than `latency-monitor-threshold`.
-    #[inline]
+    #[inline(always)]
     pub fn note_if_slow(&mut self, took_us: Option<u64>, token: Token, args: Args<'_>) {
         if let Some(took_us) = took_us {
             self.judge_time(took_us, token, args);
         }
     }
 
+    #[cold]
     fn judge_time(&mut self, took_us: u64, token: Token, args: Args<'_>) {
         let (slow_us, spike_ms) = (self.config.slowlog_log_slower_than, self.config.latency_monitor_threshold);
         if (slow_us >= 0 && took_us >= slow_us as u64) || (spike_ms > 0 && took_us / 1000 >= spike_ms) {
@@ -322,7 +324,7 @@ impl Executor {
     }
 
     /// Runs one command over this core's own shard, as one unit of effects.
-    #[inline]
+    #[inline(always)]
     pub fn execute(&mut self, handler: Handler, who: Who, reply: &mut Reply, args: Args<'_>) {
         self.effects.begin_unit();
         let id = self.id;
@@ -334,7 +336,7 @@ impl Executor {
     }
 
     /// The surroundings for executions over one shard, or over all that are here.
-    #[inline]
+    #[inline(always)]
     pub fn context<'a>(&'a mut self, only: Option<usize>, who: Who, reply: &'a mut Reply) -> Ctx<'a> {
         let keys = match only {
             Some(shard) => Keyspace::one(&mut self.shards, shard),

@@ -19,7 +19,7 @@ pub enum Route {
 
 impl Executor {
     /// Where a command of the keyspace has to run.
-    #[inline]
+    #[inline(always)]
     pub fn route(&self, command: &Command, args: Args<'_>) -> Route {
         if self.shards.len() == 1 {
             return Route::Local;
@@ -28,6 +28,10 @@ impl Executor {
             let shard = self.shard_of(args.get(usize::from(command.only_key)));
             return if shard == self.id { Route::Local } else { Route::Peer(shard) };
         }
+        self.route_of_many(command, args)
+    }
+
+    fn route_of_many(&self, command: &Command, args: Args<'_>) -> Route {
         let set = self.shards_of(command, args);
         match set.single() {
             Some(shard) if shard == self.id => Route::Local,

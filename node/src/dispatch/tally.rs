@@ -109,7 +109,7 @@ impl Default for Tally {
 
 impl Tally {
     /// A command is run. Says for how many calls its running time is to count; 0 = nobody wants to know it.
-    #[inline]
+    #[inline(always)]
     pub fn note_call(&mut self, index: usize, always_timed: bool) -> u32 {
         self.processed += 1;
         let before = self.commands[index].calls;
