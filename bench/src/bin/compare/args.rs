@@ -59,6 +59,10 @@ pub enum Part {
     Onekey,
     /// The same as basic with one attached replica
     Replica,
+    /// The commonest commands of each family at pipeline 16
+    Families,
+    /// Messages to a thousand subscribers
+    Pubsub,
     /// Full sync: time, latency of writes meanwhile, memory
     Sync,
     /// Resident bytes per key
@@ -68,7 +72,8 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Part; 6] = [Part::Basic, Part::Onekey, Part::Replica, Part::Sync, Part::Memory, Part::Growth];
+    const ALL: [Part; 8] =
+        [Part::Basic, Part::Onekey, Part::Replica, Part::Families, Part::Pubsub, Part::Sync, Part::Memory, Part::Growth];
 }
 
 impl std::fmt::Display for Part {
@@ -77,6 +82,8 @@ impl std::fmt::Display for Part {
             Part::Basic => "basic",
             Part::Onekey => "onekey",
             Part::Replica => "replica",
+            Part::Families => "families",
+            Part::Pubsub => "pubsub",
             Part::Sync => "sync",
             Part::Memory => "memory",
             Part::Growth => "growth",

@@ -161,6 +161,7 @@ fn conditions(setup: &Setup) -> Vec<String> {
             bench::CLIENTS,
             bench::VALUE_LEN
         ),
+        "Families: one of 100,000 collections each time, ranges of 100 elements from one of 10,000. Subscribers: the next messages come when all have read the last".to_owned(),
         format!(
             "Full sync: {} keys of 200 random bytes, {} writes/s to random keys. Bytes per key: 15-byte keys, mean over three sizes. Growth: {} keys",
             setup.sync_keys, setup.probe_rate, setup.growth_keys

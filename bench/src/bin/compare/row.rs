@@ -9,12 +9,14 @@ pub enum LoadId {
     OneKey,
     /// Random keys, and a replica is attached.
     Replica,
+    /// Commands of every family on random keys.
+    Families,
 }
 
 impl LoadId {
     fn suffix(self) -> &'static str {
         match self {
-            LoadId::RandomKeys => "",
+            LoadId::RandomKeys | LoadId::Families => "",
             LoadId::OneKey => ", one key",
             LoadId::Replica => ", one replica",
         }
@@ -35,6 +37,10 @@ pub enum RowId {
         test: &'static str,
         pipeline: u64,
         load: LoadId,
+    },
+    /// Server CPU nanoseconds per message and subscriber, with so many messages published at once.
+    Delivery {
+        pipeline: u64,
     },
     /// Seconds from PSYNC to the last byte of the RDB at the sink.
     SyncToSink,
@@ -81,6 +87,7 @@ impl RowId {
             RowId::Cpu { test, pipeline, load } => {
                 format!("{} P{pipeline}{}: CPU ns per operation", test.to_uppercase(), load.suffix())
             }
+            RowId::Delivery { pipeline } => format!("PUBLISH to 1,000 subscribers, P{pipeline}: CPU ns per delivery"),
             RowId::SyncToSink => "full sync, PSYNC to last byte: s".into(),
             RowId::SyncRate => "full sync, RDB transfer: MB/s".into(),
             RowId::SyncCpu => "full sync: CPU s".into(),
@@ -129,6 +136,8 @@ impl RowId {
             RowId::Cpu { load: LoadId::RandomKeys, .. } => Some("Server CPU per operation, random keys"),
             RowId::Cpu { load: LoadId::OneKey, .. } => Some("Server CPU per operation, always the same key"),
             RowId::Cpu { load: LoadId::Replica, .. } => Some("Server CPU per operation, random keys, one replica attached"),
+            RowId::Cpu { load: LoadId::Families, .. } => Some("Server CPU per operation, every family"),
+            RowId::Delivery { .. } => Some("Server CPU per message delivered to one of 1,000 subscribers"),
             RowId::SyncToSink | RowId::SyncToOwnKind | RowId::SyncToReference | RowId::SyncCpu => Some("Full sync"),
             RowId::KeyBytes(_) => Some("Resident bytes per key"),
             _ => None,
@@ -140,6 +149,8 @@ impl RowId {
         match self {
             RowId::Cpu { test, pipeline: 1, .. } => format!("{}, unpipelined", test.to_uppercase()),
             RowId::Cpu { test, pipeline, .. } => format!("{}, pipeline {pipeline}", test.to_uppercase()),
+            RowId::Delivery { pipeline: 1 } => "PUBLISH, unpipelined".into(),
+            RowId::Delivery { pipeline } => format!("PUBLISH, pipeline {pipeline}"),
             RowId::SyncToSink => "last byte sent".into(),
             RowId::SyncToOwnKind => "replica of the same kind up".into(),
             RowId::SyncToReference => "reference replica up".into(),

@@ -13,14 +13,22 @@ use crate::{Result, proc};
 
 use super::{start, with_log};
 
-const SHAPES: [Shape; 5] = [
+const SHAPES: [Shape; 8] = [
     Shape { value: Value::Digits(8), expires: false },
     Shape { value: Value::Random(8), expires: false },
     Shape { value: Value::Random(32), expires: false },
     Shape { value: Value::Random(100), expires: false },
     Shape { value: Value::Random(32), expires: true },
+    Shape { value: Value::Hash, expires: false },
+    Shape { value: Value::SortedSet, expires: false },
+    Shape { value: Value::List, expires: false },
 ];
 const SIZES: [u64; 3] = [1_000_000, 1_400_000, 2_000_000];
+
+/// A list is as large as many other keys.
+fn fewer(shape: Shape) -> u64 {
+    if shape.value == Value::List { 10 } else { 1 }
+}
 
 pub fn measure(setup: &Setup, report: &mut Report, at: usize) -> Result<()> {
     for shape in SHAPES {
@@ -35,7 +43,7 @@ fn bytes_per_key(setup: &Setup, server: &Server, shape: Shape) -> Result<f64> {
     let empty = settled_rss_bytes(server.pid())?;
     let mut from = 0;
     let mut sum = 0.0;
-    for size in SIZES.map(|size| setup.scaled(size)) {
+    for size in SIZES.map(|size| setup.scaled(size) / fewer(shape)) {
         Load { keys: from..size, form: KeyForm::Fifteen, shape }.run(server.port())?;
         from = size;
         let bytes = settled_rss_bytes(server.pid())?.saturating_sub(empty) as f64 / size as f64;

@@ -1,8 +1,10 @@
 //! The parts of the comparison, one module each. They start servers, put load on them and record figures; how the load
 //! works and how figures are shown is not theirs.
 
+mod families;
 mod growth;
 mod memory;
+mod pubsub;
 mod sync;
 mod throughput;
 
@@ -21,6 +23,8 @@ pub fn run(setup: &Setup, report: &mut Report) -> bool {
             Part::Basic => throughput::run(setup, report, LoadId::RandomKeys),
             Part::Onekey => throughput::run(setup, report, LoadId::OneKey),
             Part::Replica => throughput::run(setup, report, LoadId::Replica),
+            Part::Families => throughput::run(setup, report, LoadId::Families),
+            Part::Pubsub => each_alone(setup, report, "pubsub", setup.rounds, pubsub::measure),
             Part::Sync => each_alone(setup, report, "sync", setup.rounds, sync::measure),
             Part::Memory => each_alone(setup, report, "memory", 1, memory::measure),
             Part::Growth => each_alone(setup, report, "growth", 1, growth::measure),

@@ -1,5 +1,5 @@
 //! redis-benchmark SET and GET at three pipeline depths: requests per second and server CPU per operation, with random
-//! keys, with one constant key, and with one attached replica.
+//! keys, with one constant key, and with one attached replica; and the points of `families.rs`.
 //!
 //! All servers of a round are alive, but only the one being measured runs. With a replica, a figure includes delivering
 //! the stream to its last byte.
@@ -15,15 +15,15 @@ use crate::server::Server;
 use crate::sink::Sink;
 use crate::{Result, proc};
 
-use super::{start, with_log};
+use super::{families, start, with_log};
 
 const POINTS: [Point; 6] = [
-    Point { test: "set", pipeline: 1, requests: 200_000 },
-    Point { test: "get", pipeline: 1, requests: 200_000 },
-    Point { test: "set", pipeline: 16, requests: 1_500_000 },
-    Point { test: "get", pipeline: 16, requests: 1_500_000 },
-    Point { test: "set", pipeline: 100, requests: 3_000_000 },
-    Point { test: "get", pipeline: 100, requests: 3_000_000 },
+    Point::own("set", 1, 200_000),
+    Point::own("get", 1, 200_000),
+    Point::own("set", 16, 1_500_000),
+    Point::own("get", 16, 1_500_000),
+    Point::own("set", 100, 3_000_000),
+    Point::own("get", 100, 3_000_000),
 ];
 const SYNC_LIMIT: Duration = Duration::from_secs(60);
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
@@ -31,7 +31,15 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 /// A prepared server and, if wanted, its replica.
 struct Subject {
     sink: Option<Sink>,
+    /// What it can run, in lower case.
+    commands: Vec<String>,
     server: Server,
+}
+
+impl Subject {
+    fn has(&self, point: Point) -> bool {
+        point.words.first().is_none_or(|name| self.commands.contains(&name.to_lowercase()))
+    }
 }
 
 /// Measures all points in all rounds; `false` if something failed.
@@ -45,10 +53,14 @@ pub fn run(setup: &Setup, report: &mut Report, load: LoadId) -> bool {
             subjects.push(prepared.map_err(|e| report.fail("throughput", at, &e)).ok());
         }
         complete &= subjects.iter().all(Option::is_some);
-        for point in POINTS {
+        for &point in points(load) {
             let point = Point { requests: setup.scaled(point.requests), ..point };
             for (at, place) in subjects.iter_mut().enumerate() {
                 let Some(subject) = place else { continue };
+                if !subject.has(point) {
+                    eprintln!("  {} has no {}", setup.programs[at].name, point.test);
+                    continue;
+                }
                 if let Err(e) = measure(setup, report, at, load, subject, point) {
                     report.fail("throughput", at, &with_log(&subject.server, e));
                     complete = false;
@@ -60,17 +72,25 @@ pub fn run(setup: &Setup, report: &mut Report, load: LoadId) -> bool {
     complete
 }
 
+fn points(load: LoadId) -> &'static [Point] {
+    if load == LoadId::Families { &families::POINTS } else { &POINTS }
+}
+
 /// Starts a server with the whole key space present, warms it up and leaves it halted.
 fn prepare(setup: &Setup, at: usize, load: LoadId) -> Result<Subject> {
     let server = start(setup, at)?;
     let keys = 0..setup.keyspace;
     Load { keys, form: KeyForm::Benchmark, shape: Shape::random(bench::VALUE_LEN) }.run(server.port())?;
     let sink = if load == LoadId::Replica { Some(attach(&server)?) } else { None };
-    for test in ["set", "get"] {
-        bench::run(setup, server.port(), keys_of(load), Point { test, pipeline: 16, requests: setup.scaled(200_000) })?;
+    if load == LoadId::Families {
+        families::fill(server.port())?;
     }
+    for test in ["set", "get"] {
+        bench::run(setup, server.port(), keys_of(load), Point::own(test, 16, setup.scaled(200_000)))?;
+    }
+    let commands = families::commands(&server)?;
     server.pause()?;
-    Ok(Subject { sink, server })
+    Ok(Subject { sink, commands, server })
 }
 
 /// Attaches a sink. Only how it runs once attached matters here, so the delay before the snapshot is switched off.
@@ -82,7 +102,7 @@ fn attach(server: &Server) -> Result<Sink> {
 }
 
 fn measure(setup: &Setup, report: &mut Report, at: usize, load: LoadId, subject: &Subject, point: Point) -> Result<()> {
-    let Subject { sink, server } = subject;
+    let Subject { sink, server, .. } = subject;
     server.resume()?;
     let before_ns = proc::cpu_ns(server.pid())?;
     let rate = bench::run(setup, server.port(), keys_of(load), point)?;
@@ -91,7 +111,7 @@ fn measure(setup: &Setup, report: &mut Report, at: usize, load: LoadId, subject:
     }
     let used_ns = proc::cpu_ns(server.pid())? - before_ns;
     server.pause()?;
-    let Point { test, pipeline, requests } = point;
+    let Point { test, pipeline, requests, .. } = point;
     report.record(RowId::Rate { test, pipeline, load }, at, rate);
     report.record(RowId::Cpu { test, pipeline, load }, at, used_ns as f64 / requests as f64);
     Ok(())
