@@ -252,6 +252,7 @@ impl Core {
             return;
         }
         notice(&format!("Connecting to MASTER {}:{}", upstream.host, upstream.port));
+        notice("MASTER <-> REPLICA sync started");
         upstream.state = LinkState::Connecting;
         upstream.generation += 1;
         let (attempt, given_up) = tokio::sync::oneshot::channel();

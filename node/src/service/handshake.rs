@@ -136,6 +136,11 @@ async fn read_snapshot(
     let (proceed, go) = tokio::sync::oneshot::channel();
     surroundings.on_log_core(move |core| core.on_link_loading(generation, proceed));
     go.await.map_err(|_| "given up for another primary".to_string())?;
+    notice(&match framing {
+        Framing::Length(len) => format!("MASTER <-> REPLICA sync: receiving {len} bytes from master to parser"),
+        Framing::Mark(_) => "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to parser".to_string(),
+    });
+    notice("MASTER <-> REPLICA sync: Loading DB in memory");
     let started = Instant::now();
     let progress = &job.progress;
     progress.read.store(0, Ordering::Relaxed);
