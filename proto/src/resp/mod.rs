@@ -12,6 +12,7 @@
 mod args;
 mod encode;
 mod inline;
+mod limits;
 mod reply;
 mod request;
 mod whole;
@@ -19,6 +20,7 @@ mod whole;
 pub use args::{Args, Span};
 pub use encode::{Sink, put_array_header, put_bulk, put_command};
 pub use inline::split_args;
+pub use limits::{Limits, ProtocolError};
 pub use reply::Reply;
-pub use request::{Limits, ProtocolError, RequestParser, Step};
+pub use request::{RequestParser, Step};
 pub use whole::{Opening, whole_request};

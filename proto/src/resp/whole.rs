@@ -3,7 +3,7 @@
 //! Whatever it cannot read so it leaves to the [parser](super::request): it never judges a request to be wrong.
 
 use super::args::Span;
-use super::request::Limits;
+use super::limits::Limits;
 
 /// The shape that nearly every request has: it is all there, and its headers are short. Its length, with its spans pushed; `None`
 /// otherwise, whatever the reason, and nothing has happened.
