@@ -43,6 +43,10 @@ pub struct EffectBuffer {
     dbs: Option<(DbIndex, DbIndex)>,
     unit_start: usize,
     unit_len: usize,
+    /// How many of the unit's commands are independent of each other.
+    loose_len: usize,
+    /// Whether what is pushed now is.
+    loose: bool,
     /// Whether a unit has begun and not ended.
     open: bool,
     /// What it means for those who have subscribed to changes of keys.
@@ -54,7 +58,13 @@ impl EffectBuffer {
     #[inline]
     pub fn begin_unit(&mut self) {
         self.unit_len = 0;
+        self.loose_len = 0;
         self.open = true;
+    }
+
+    /// Says that what is pushed from now on need not reach replicas together: keys that expire where a command comes across them.
+    pub fn set_loose(&mut self, loose: bool) {
+        self.loose = loose;
     }
 
     /// Appends one command to the unit.
@@ -75,6 +85,7 @@ impl EffectBuffer {
             self.unit_start = self.buf.len();
         }
         self.unit_len += 1;
+        self.loose_len += usize::from(self.loose);
         let out = &mut Buf(&mut self.buf);
         put_array_header(out, args.len());
         for arg in args {
@@ -89,11 +100,11 @@ impl EffectBuffer {
         self.end_unit();
     }
 
-    /// Ends the unit, wrapping it in `MULTI`/`EXEC` if it is more than one command.
+    /// Ends the unit, wrapping it in `MULTI`/`EXEC` if it is more than one command, unless it holds only independent ones.
     #[inline]
     pub fn end_unit(&mut self) {
         self.open = false;
-        if self.unit_len > 1 {
+        if self.unit_len > 1 && self.unit_len > self.loose_len {
             self.wrap_unit();
         }
     }
@@ -163,6 +174,23 @@ mod tests {
         let batch = effects.take().unwrap();
         assert_eq!(text(&batch), "*2 $3 DEL $1 a *1 $5 MULTI *2 $3 DEL $1 b *2 $3 DEL $1 c *1 $4 EXEC ");
         assert!(effects.take().is_none());
+    }
+
+    #[test]
+    fn a_unit_of_independent_commands_is_not_wrapped() {
+        let mut effects = EffectBuffer::default();
+        for bound in [false, true] {
+            effects.begin_unit();
+            effects.set_loose(true);
+            push(&mut effects, 0, &["DEL", "a"]);
+            push(&mut effects, 0, &["DEL", "b"]);
+            effects.set_loose(false);
+            if bound {
+                push(&mut effects, 0, &["DEL", "c"]);
+            }
+            effects.end_unit();
+            assert_eq!(text(&effects.take().unwrap()).contains("MULTI"), bound);
+        }
     }
 
     #[test]

@@ -179,7 +179,7 @@ impl<'a> Ctx<'a> {
         let db = self.db;
         let shard = self.keys.shard_for(key);
         shard.dbs[db.0 as usize].delete(key);
-        shard.watch.touched(db, key);
+        shard.watch.expired(db, key);
         shard.stats.expired += 1;
         if self.effects.events.is_on() {
             self.effects.events.note(Change::Named(NotifyFlags::EXPIRED, "expired"), db, key);

@@ -52,13 +52,16 @@ impl Config {
         let mut changed = self.clone();
         // The old and the new name of a directive are two parameters, of which the later one wins.
         let mut seen: Vec<(&'static str, &'static Directive)> = Vec::with_capacity(pairs.len());
-        for (name, _) in pairs {
+        for (name, value) in pairs {
             let Some(directive) = find(name.as_ref()) else {
                 let name = String::from_utf8_lossy(name.as_ref());
                 return Err(format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'"));
             };
             let name = asked_name(directive, name.as_ref());
-            self.may_set(directive, local).map_err(|why| failed(name, why))?;
+            let stays = directive.marks.has(Marks::OWN) && directive.get(self) == value.as_ref();
+            if !stays {
+                self.may_set(directive, local).map_err(|why| failed(name, why))?;
+            }
             if seen.iter().any(|(other, _)| *other == name) {
                 return Err(failed(name, "duplicate parameter"));
             }

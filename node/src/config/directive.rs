@@ -30,6 +30,8 @@ impl Marks {
     pub const SECRET: Marks = Marks(8);
     /// Accepted so that existing files and scripts go through, and without effect here.
     pub const INERT: Marks = Marks(16);
+    /// Not one of Redis's: clients that write back all they have read may name its value.
+    pub const OWN: Marks = Marks(32);
 
     pub const fn has(self, other: Marks) -> bool {
         self.0 & other.0 != 0

@@ -360,15 +360,15 @@ directives! {
     /// less; 0 for not at all.
     coalesce_us: u64 = 50, int(0, 10_000), "coalesce-us", [];
     /// How many core threads there are; 0 for one per processor that the process may use.
-    cores: u64 = 0, int(0, 1024), "cores", [FIXED];
+    cores: u64 = 0, int(0, 1024), "cores", [FIXED OWN];
     /// Microseconds that a core polls its network device before it sleeps; 0 for not at all.
-    napi_busy_poll_us: u64 = 0, int(0, 1_000_000), "napi-busy-poll-us", [FIXED];
+    napi_busy_poll_us: u64 = 0, int(0, 1_000_000), "napi-busy-poll-us", [FIXED OWN];
     /// Bytes of the stream kept on disk for replicas that come back; 0 for none.
     repl_log_size: u64 = 0, memory(0, LONG_MAX), "repl-log-size", [];
     /// Microseconds that a core looks for work before it sleeps; without effect where cores outnumber processors.
     spin_us: u64 = 0, int(0, 1_000_000), "spin-us", [];
     /// Whether the kernel polls the cores' submission queues, which takes a processor each.
-    sqpoll: bool = false, bool(), "sqpoll", [FIXED];
+    sqpoll: bool = false, bool(), "sqpoll", [FIXED OWN];
 
     @inside {
         thresholds.hash_packed_entries: usize, int(0, i64::MAX), "hash-max-listpack-entries" as "hash-max-ziplist-entries", [];

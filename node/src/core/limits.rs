@@ -83,7 +83,7 @@ impl Core {
     }
 
     pub(super) fn describe(&self, token: Token) -> String {
-        let line = self.conns.get(token.index as usize).map(|conn| self.line_of(conn));
+        let line = self.conns.get(token.index as usize).map(|conn| self.line_of(conn, 0));
         line.unwrap_or_default().trim_end().to_string()
     }
 }

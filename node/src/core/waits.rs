@@ -80,6 +80,10 @@ impl Core {
                 self.reply(token, |reply| reply.raw(&bytes));
                 self.unstall(token, Stall::Lend);
             }
+            Tried::AnsweredLate(bytes, took_us, request) => {
+                self.exec.slow.push((took_us, request, token));
+                self.on_tried(token, Tried::Answered(bytes));
+            }
             Tried::Waits(waiter, timeout_ms) => self.begin_wait(token, waiter, timeout_ms),
         }
     }
@@ -249,6 +253,9 @@ impl Core {
             return;
         }
         conn.session.wrote = true;
+        if let Some(took_us) = served.long_us {
+            self.exec.slow.push((took_us, served.waiter.asking.request.clone(), token));
+        }
         if served.waiter.shards.single().is_none() {
             self.forget_waiting(&served.waiter);
         }

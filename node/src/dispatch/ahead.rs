@@ -4,7 +4,7 @@
 //! pays for each miss in full; read some ahead, the misses of all of them run side by side.
 
 use super::registry::{Command, Registry, Run};
-use koltso_proto::resp::{Args, Limits, Opening, Span, whole_request};
+use koltso_proto::resp::{Args, Limits, Opening, SPANS_KEPT, Span, whole_request};
 
 /// How many requests are read ahead at most.
 const DEPTH_MAX: usize = 16;
@@ -37,6 +37,7 @@ impl Ahead {
     pub fn clear(&mut self) {
         self.requests.clear();
         self.spans.clear();
+        self.spans.shrink_to(SPANS_KEPT);
     }
 
     /// Reads whole requests of the usual shape from the front of `input`, up to one that is no command over keys.

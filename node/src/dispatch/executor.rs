@@ -317,10 +317,15 @@ impl Executor {
 
     #[cold]
     fn judge_time(&mut self, took_us: u64, token: Token, args: Args<'_>) {
-        let (slow_us, spike_ms) = (self.config.slowlog_log_slower_than, self.config.latency_monitor_threshold);
-        if (slow_us >= 0 && took_us >= slow_us as u64) || (spike_ms > 0 && took_us / 1000 >= spike_ms) {
+        if self.is_long(took_us) {
             self.slow.push((took_us, OwnedRequest::new(args), token));
         }
+    }
+
+    /// Whether a running time is one for the slow log or the latency monitor.
+    pub fn is_long(&self, took_us: u64) -> bool {
+        let (slow_us, spike_ms) = (self.config.slowlog_log_slower_than, self.config.latency_monitor_threshold);
+        (slow_us >= 0 && took_us >= slow_us as u64) || (spike_ms > 0 && took_us / 1000 >= spike_ms)
     }
 
     /// Runs one command over this core's own shard, as one unit of effects.

@@ -60,6 +60,11 @@ impl Batch {
         self.replies.buf.clear();
     }
 
+    /// Bytes that an empty batch takes.
+    fn held(&self) -> usize {
+        self.bytes.capacity() + self.replies.buf.capacity() + self.spans.capacity() * size_of::<Span>()
+    }
+
     /// The replies, each with the asker it belongs to.
     pub fn replies(&self) -> impl Iterator<Item = (Asker, &[u8])> {
         let mut start = 0;
@@ -120,7 +125,7 @@ impl Outbox {
     /// Keeps a batch that has come back and done its work.
     pub fn recycle(&mut self, mut batch: Box<Batch>) {
         self.under_way -= 1;
-        if self.empty.len() < EMPTY_MAX && batch.bytes.capacity() + batch.replies.buf.capacity() <= KEEP_LEN_MAX {
+        if self.empty.len() < EMPTY_MAX && batch.held() <= KEEP_LEN_MAX {
             batch.clear();
             self.empty.push(batch);
         }

@@ -12,6 +12,7 @@ use crate::shard::watch::Key;
 use crate::waiting::{Asking, Waiter, Waits, Wanted};
 use koltso_proto::resp::Reply;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A client whose wait has come to an end.
 pub struct Served {
@@ -19,12 +20,16 @@ pub struct Served {
     pub waiter: Arc<Waiter>,
     /// What it is answered.
     pub reply: Vec<u8>,
+    /// How many microseconds that took, if it is to be remembered.
+    pub long_us: Option<u64>,
 }
 
 /// What became of a request that may wait.
 pub enum Tried {
     /// It is answered.
     Answered(Vec<u8>),
+    /// It is answered, and how many microseconds that took is to be remembered.
+    AnsweredLate(Vec<u8>, u64, OwnedRequest),
     /// It waits: for so many milliseconds, or forever if that is 0.
     Waits(Arc<Waiter>, u64),
 }
@@ -48,7 +53,7 @@ impl Executor {
         let who = Who { db: asking.db, no_touch: asking.no_touch, origin: Origin::Client };
         self.effects.begin_unit();
         let mut waits = Waits::May;
-        self.counted(index, command.timed, |exec| {
+        let took_us = self.counted(index, command.timed, |exec| {
             let mut cx = exec.context(None, who, &mut reply);
             cx.waits = Waits::May;
             cx.run(handler, asking.request.args());
@@ -58,7 +63,10 @@ impl Executor {
         self.serve_if_ready();
         let Waits::Wants(timeout_ms) = waits else {
             self.tally.note_reply(index, &reply.buf);
-            return Tried::Answered(reply.buf);
+            return match took_us.filter(|&took_us| self.is_long(took_us)) {
+                Some(took_us) => Tried::AnsweredLate(reply.buf, took_us, asking.request),
+                None => Tried::Answered(reply.buf),
+            };
         };
         let mut asking = asking;
         if let Some(settled) = self.settled(command.spec.name, who, &asking) {
@@ -136,6 +144,7 @@ impl Executor {
         let mut reply = Reply::new(waiter.asking.resp3);
         let who = Who { db: waiter.asking.db, no_touch: waiter.asking.no_touch, origin: Origin::Client };
         self.effects.begin_unit();
+        let start = Instant::now();
         let mut cx = self.context(None, who, &mut reply);
         let found = cx.peek(key);
         let is_there = found.is_some();
@@ -157,7 +166,9 @@ impl Executor {
                 }
             }
             self.tally.note_reply(command.spec.index(), &reply.buf);
-            self.served.push(Served { waiter: Arc::clone(waiter), reply: reply.buf });
+            let took_us = start.elapsed().as_micros() as u64;
+            let long_us = self.is_long(took_us).then_some(took_us);
+            self.served.push(Served { waiter: Arc::clone(waiter), reply: reply.buf, long_us });
         }
         self.effects.end_unit();
         if ready != Ready::No {

@@ -11,6 +11,7 @@ use crate::dispatch::registry::ServerHandler;
 use crate::logging::{notice, warning};
 use koltso_proto::resp::Reply;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 pub const HANDLERS: &[(&str, ServerHandler)] = &[("config", config)];
 
@@ -135,9 +136,15 @@ fn rewrite_file(config: &Config) -> Result<(), String> {
 }
 
 fn reset_stat(core: &mut Core, token: Token, _: &OwnedRequest) {
-    core.gather(token, Core::forget_counts, |core, _, reply: &mut Reply| {
+    let start = Instant::now();
+    core.gather(token, Core::forget_counts, move |core, _, reply: &mut Reply| {
         core.shared.counters.reset();
         core.shared.rates().reset();
+        // This command is the first that is counted anew.
+        if let Some(spec) = koltso_proto::command::lookup(b"config").and_then(|config| config.subcommand(b"resetstat")) {
+            let weight = core.exec.tally.note_call(spec.index(), true);
+            core.exec.tally.note_time(spec.index(), start.elapsed(), weight);
+        }
         reply.ok();
     });
 }

@@ -19,14 +19,15 @@ struct Tour<T, V, F> {
     promise: Promise,
     /// Whether every core's own shard is to be at home when it is asked.
     shards: bool,
-    parts: Vec<T>,
+    /// The part of each core, as far as it was asked.
+    parts: Vec<Option<T>>,
     visit: V,
     finish: F,
 }
 
 impl Core {
-    /// Asks every core in ascending order, and then makes the reply to the client of it, on this core. What this core has
-    /// executed so far has reached the log and the other cores by the time they are asked.
+    /// Asks every core, this one first, and then makes the reply to the client of it, on this core. What this core has executed
+    /// so far has reached the log and the other cores by the time they are asked. The parts are in the order of the cores.
     ///
     /// The client's next requests wait for the reply, except within `EXEC`, where the reply finds its place all the same.
     pub fn gather<T: Send + 'static>(
@@ -141,8 +142,12 @@ impl Core {
         let Some(promise) = self.promise(token) else { return };
         self.flush_outbox();
         self.flush_effects();
-        let tour = Tour { promise, shards, parts: Vec::with_capacity(self.peers.len()), visit, finish };
-        tour.go_on(self);
+        let mut parts: Vec<Option<T>> = (0..self.peers.len()).map(|_| None).collect();
+        if !shards {
+            // At once: what is counted of this request when it is over is not in the answer to it.
+            parts[self.exec.id] = Some(visit(self));
+        }
+        Tour { promise, shards, parts, visit, finish }.go_on(self);
     }
 }
 
@@ -155,10 +160,7 @@ where
     /// Asks this core if it is its turn, and moves on.
     fn go_on(mut self, core: &mut Core) {
         loop {
-            let next = self.parts.len();
-            if next == core.peers.len() {
-                return self.come_home(core);
-            }
+            let Some(next) = self.parts.iter().position(Option::is_none) else { return self.come_home(core) };
             if self.shards {
                 // By message even to this core: who asks may be holding shards, and must have given them back first.
                 return core.send(next, Message::Run(Box::new(|core| self.visit_with_shard(core))));
@@ -166,7 +168,7 @@ where
             if next != core.exec.id {
                 return core.send(next, Message::Run(Box::new(|core| self.go_on(core))));
             }
-            self.parts.push((self.visit)(core));
+            self.parts[next] = Some((self.visit)(core));
         }
     }
 
@@ -175,7 +177,7 @@ where
         core.with_shards(
             own,
             Box::new(move |core| {
-                self.parts.push((self.visit)(core));
+                self.parts[core.exec.id] = Some((self.visit)(core));
                 self.go_on(core);
             }),
         );
@@ -183,6 +185,7 @@ where
 
     fn come_home(self, core: &mut Core) {
         let Tour { promise, parts, finish, .. } = self;
+        let parts: Vec<T> = parts.into_iter().flatten().collect();
         if self.shards || core.exec.id != promise.core() {
             return promise.keep(|core, reply| finish(core, parts, reply));
         }

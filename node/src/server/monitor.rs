@@ -45,8 +45,13 @@ impl Core {
             quote(&mut line, arg);
         }
         line.extend_from_slice(b"\r\n");
+        // Who ends its own watching does not see that.
+        let leaving = request.args().is(0, "RESET").then_some((self.exec.id, token));
         self.on_every_core(move |core| {
             for token in core.monitors.clone() {
+                if leaving == Some((core.exec.id, token)) {
+                    continue;
+                }
                 if let Some(conn) = core.conn(token) {
                     conn.output.reply.raw(&line);
                 }

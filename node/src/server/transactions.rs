@@ -70,12 +70,13 @@ impl Core {
         for mut key in keys {
             let shard = self.exec.shard_of(&key.key);
             let Some(shard) = self.exec.shards[shard].as_deref_mut() else { continue };
-            if !shard.watch.watch(key.db, &key.key, &flag) {
-                continue;
-            }
             let entry = shard.dbs[key.db.0 as usize].find(&key.key);
             // A key that is over but still there counts as missing: its removal is not a change.
-            key.live = entry.is_some_and(|entry| entry.expire().is_none_or(|deadline| deadline > now));
+            let over = entry.map(|entry| entry.expire().is_some_and(|deadline| deadline <= now));
+            if !shard.watch.watch(key.db, &key.key, over == Some(true), &flag) {
+                continue;
+            }
+            key.live = over == Some(false);
             watched.push(key);
         }
         if let Some(conn) = self.conn(token) {

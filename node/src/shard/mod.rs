@@ -28,7 +28,7 @@ use koltso_proto::id::{DbIndex, ShardId, UnixMs};
 pub use packed::SegmentIter;
 pub use snapshot::Progress as SnapshotProgress;
 use table::Table;
-use watch::WatchList;
+use watch::{Presence, WatchList};
 
 /// Tables with more entries than this are dropped bit by bit.
 const DROP_AT_ONCE_MAX: usize = 1000;
@@ -97,17 +97,21 @@ impl Shard {
     /// Empties a database, in constant time; see [`drop_step`](Self::drop_step). Watchers of keys that were in it are told.
     pub fn flush(&mut self, db: DbIndex) {
         let table = &self.dbs[db.0 as usize];
-        self.watch.touched_where(db, |key| table.find(key).is_some());
+        let was = |key: &[u8]| if table.find(key).is_some() { Presence::There } else { Presence::Missing };
+        self.watch.changed_where(db, |key| (was(key), Presence::Missing));
         let old = self.dbs[db.0 as usize].take();
         self.discard(old);
     }
 
     /// Swaps two databases. Watchers of keys that were in either are told.
-    pub fn swap(&mut self, a: DbIndex, b: DbIndex) {
-        let [table_a, table_b] = [a, b].map(|db| &self.dbs[db.0 as usize]);
-        for db in [a, b] {
-            self.watch.touched_where(db, |key| table_a.find(key).is_some() || table_b.find(key).is_some());
-        }
+    pub fn swap(&mut self, a: DbIndex, b: DbIndex, now: UnixMs) {
+        let has = |db: DbIndex, key: &[u8]| match self.dbs[db.0 as usize].find(key).map(|entry| entry.expire()) {
+            None => Presence::Missing,
+            Some(Some(deadline)) if deadline <= now => Presence::Stale,
+            Some(_) => Presence::There,
+        };
+        self.watch.changed_where(a, |key| (has(a, key), has(b, key)));
+        self.watch.changed_where(b, |key| (has(b, key), has(a, key)));
         self.dbs.swap(a.0 as usize, b.0 as usize);
     }
 
@@ -140,7 +144,7 @@ impl Shard {
             let db = DbIndex(db as u32);
             let watch = &mut self.watch;
             let expired = table.expire_due(now, budget, &mut |key| {
-                watch.touched(db, key);
+                watch.expired(db, key);
                 report(db, key);
             });
             self.stats.expired += expired.deleted as u64;

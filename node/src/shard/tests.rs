@@ -96,7 +96,7 @@ fn change(rng: &mut SmallRng, shard: &mut Shard) {
             shard.evict_one(EvictionPolicy::AllKeysRandom, 5, rng, NOW);
         }
         996 => shard.flush(DbIndex(db as u32)),
-        997 => shard.swap(DbIndex(db as u32), DbIndex(rng.random_range(0..3))),
+        997 => shard.swap(DbIndex(db as u32), DbIndex(rng.random_range(0..3)), UnixMs(0)),
         998 => {
             shard.drop_step(1000);
         }
@@ -308,10 +308,10 @@ fn flushing_and_swapping_tell_the_watchers_of_keys_that_were_there() {
     let mut shard = Shard::new(ShardId(0), 3);
     shard.dbs[0].set_string(b"x", b"1", None, NOW);
     let flags: Vec<_> = (0..3).map(|_| Arc::new(watch::WatchFlag::default())).collect();
-    shard.watch.watch(DbIndex(0), b"x", &flags[0]);
-    shard.watch.watch(DbIndex(0), b"absent", &flags[1]);
-    shard.watch.watch(DbIndex(1), b"x", &flags[2]);
-    shard.swap(DbIndex(0), DbIndex(1));
+    shard.watch.watch(DbIndex(0), b"x", false, &flags[0]);
+    shard.watch.watch(DbIndex(0), b"absent", false, &flags[1]);
+    shard.watch.watch(DbIndex(1), b"x", false, &flags[2]);
+    shard.swap(DbIndex(0), DbIndex(1), UnixMs(0));
     assert_eq!([0, 1, 2].map(|i: usize| flags[i].is_raised()), [true, false, true]);
     shard.flush(DbIndex(1));
     assert!(shard.dbs[1].is_empty());

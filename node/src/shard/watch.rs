@@ -29,21 +29,56 @@ impl WatchFlag {
 /// A key of some database.
 pub type Key = (DbIndex, Box<[u8]>);
 
+/// What a database has at a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Nothing.
+    Missing,
+    /// An entry whose time is over.
+    Stale,
+    /// An entry.
+    There,
+}
+
+/// A connection that watches a key.
+#[derive(Debug)]
+struct Watch {
+    flag: Arc<WatchFlag>,
+    /// The key was stale when this began, or has become so: to this client it is missing, and that it goes is no change.
+    stale: bool,
+}
+
 /// Who is interested in a key.
 #[derive(Debug, Default)]
 struct Watchers {
-    flags: Vec<Arc<WatchFlag>>,
+    watches: Vec<Watch>,
     line: Line,
 }
 
 impl Watchers {
     fn is_empty(&self) -> bool {
-        self.flags.is_empty() && self.line.is_empty()
+        self.watches.is_empty() && self.line.is_empty()
     }
 
     /// The key was touched. True if it has to be looked at, and nobody has been told yet.
     fn touched(&mut self) -> bool {
-        self.flags.iter().for_each(|flag| flag.raise());
+        self.watches.iter().for_each(|watch| watch.flag.raise());
+        self.is_to_be_looked_at()
+    }
+
+    /// As [`touched`](Self::touched), where it is known what the key was and is.
+    fn became(&mut self, before: Presence, after: Presence) -> bool {
+        if before == Presence::Missing && after == Presence::Missing {
+            return false;
+        }
+        for watch in &mut self.watches {
+            let was_there = before != Presence::Missing && !watch.stale;
+            match after {
+                Presence::There => watch.flag.raise(),
+                _ if was_there => watch.flag.raise(),
+                _ => watch.stale = after == Presence::Stale,
+            }
+        }
         self.is_to_be_looked_at()
     }
 
@@ -62,12 +97,13 @@ pub struct WatchList {
 }
 
 impl WatchList {
-    /// Starts watching `key` for the connection that owns `flag`. Watching it twice is watching it once: says whether it is new.
-    pub fn watch(&mut self, db: DbIndex, key: &[u8], flag: &Arc<WatchFlag>) -> bool {
-        let flags = &mut self.keys.entry((db, key.into())).or_default().flags;
-        let is_new = !flags.iter().any(|known| Arc::ptr_eq(known, flag));
+    /// Starts watching `key`, stale or not, for the connection that owns `flag`. Watching it twice is watching it once: says
+    /// whether it is new.
+    pub fn watch(&mut self, db: DbIndex, key: &[u8], stale: bool, flag: &Arc<WatchFlag>) -> bool {
+        let watches = &mut self.keys.entry((db, key.into())).or_default().watches;
+        let is_new = !watches.iter().any(|known| Arc::ptr_eq(&known.flag, flag));
         if is_new {
-            flags.push(Arc::clone(flag));
+            watches.push(Watch { flag: Arc::clone(flag), stale });
         }
         is_new
     }
@@ -128,7 +164,7 @@ impl WatchList {
     pub fn unwatch(&mut self, db: DbIndex, key: &[u8], flag: &Arc<WatchFlag>) {
         let key = Watched { db, key };
         let Some(watchers) = self.keys.get_mut(&key) else { return };
-        watchers.flags.retain(|known| !Arc::ptr_eq(known, flag));
+        watchers.watches.retain(|known| !Arc::ptr_eq(&known.flag, flag));
         if watchers.is_empty() {
             self.keys.remove(&key);
         }
@@ -142,6 +178,15 @@ impl WatchList {
         }
     }
 
+    /// Says that `key` was stale and is gone.
+    pub fn expired(&mut self, db: DbIndex, key: &[u8]) {
+        if let Some(watchers) = self.keys.get_mut(&Watched { db, key })
+            && watchers.became(Presence::Stale, Presence::Missing)
+        {
+            self.ready.push((db, key.into()));
+        }
+    }
+
     #[cold]
     fn raise(&mut self, db: DbIndex, key: &[u8]) {
         if let Some(watchers) = self.keys.get_mut(&Watched { db, key })
@@ -151,10 +196,14 @@ impl WatchList {
         }
     }
 
-    /// The watched keys of a database, for `FLUSHDB`, `SWAPDB` and a replica's full sync: `touched` decides for each.
-    pub fn touched_where(&mut self, db: DbIndex, mut touched: impl FnMut(&[u8]) -> bool) {
+    /// The watched keys of a database, for `FLUSHDB` and `SWAPDB`: `became` says of each what it was and what it is.
+    pub fn changed_where(&mut self, db: DbIndex, became: impl Fn(&[u8]) -> (Presence, Presence)) {
         for ((of, key), watchers) in &mut self.keys {
-            if *of == db && touched(key) && watchers.touched() {
+            if *of != db {
+                continue;
+            }
+            let (before, after) = became(key);
+            if watchers.became(before, after) {
                 self.ready.push((db, key.clone()));
             }
         }
@@ -162,7 +211,11 @@ impl WatchList {
 
     /// Says that every key of `db` was touched.
     pub fn touched_all(&mut self, db: DbIndex) {
-        self.touched_where(db, |_| true);
+        for ((of, key), watchers) in &mut self.keys {
+            if *of == db && watchers.touched() {
+                self.ready.push((db, key.clone()));
+            }
+        }
     }
 }
 
@@ -187,9 +240,9 @@ mod tests {
     fn only_watchers_of_the_touched_key_are_told() {
         let mut list = WatchList::default();
         let (a, b) = (Arc::new(WatchFlag::default()), Arc::new(WatchFlag::default()));
-        assert!(list.watch(DbIndex(0), b"x", &a));
-        assert!(!list.watch(DbIndex(0), b"x", &a));
-        assert!(list.watch(DbIndex(1), b"x", &b));
+        assert!(list.watch(DbIndex(0), b"x", false, &a));
+        assert!(!list.watch(DbIndex(0), b"x", false, &a));
+        assert!(list.watch(DbIndex(1), b"x", false, &b));
         list.touched(DbIndex(0), b"y");
         assert!(!a.is_raised() && !b.is_raised());
         list.touched(DbIndex(0), b"x");
@@ -202,5 +255,22 @@ mod tests {
         assert_eq!(list.keys.len(), 1);
         list.touched_all(DbIndex(1));
         assert!(!b.is_raised());
+    }
+    #[test]
+    fn a_key_that_was_stale_may_go_but_not_come_back() {
+        use Presence::{Missing, Stale, There};
+        let raised = |stale: bool, steps: &[(Presence, Presence)]| {
+            let (mut list, flag) = (WatchList::default(), Arc::new(WatchFlag::default()));
+            list.watch(DbIndex(0), b"x", stale, &flag);
+            steps.iter().for_each(|&step| list.changed_where(DbIndex(0), |_| step));
+            flag.is_raised()
+        };
+        assert!(!raised(true, &[(Stale, Missing), (Missing, Missing)]));
+        assert!(!raised(true, &[(Stale, Stale), (Stale, Missing)]));
+        assert!(!raised(false, &[(Missing, Stale), (Stale, Missing)]));
+        assert!(raised(true, &[(Stale, Missing), (Missing, There)]));
+        assert!(raised(false, &[(Stale, Missing)]));
+        assert!(raised(false, &[(There, Missing)]));
+        assert!(raised(false, &[(There, There)]));
     }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Room for so many arguments is kept from one request for the next.
+pub const SPANS_KEPT: usize = 1024;
+
 /// Where one argument lies, relative to the first byte of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {

@@ -17,7 +17,7 @@ mod reply;
 mod request;
 mod whole;
 
-pub use args::{Args, Span};
+pub use args::{Args, SPANS_KEPT, Span};
 pub use encode::{Sink, put_array_header, put_bulk, put_command};
 pub use inline::split_args;
 pub use limits::{Limits, ProtocolError};

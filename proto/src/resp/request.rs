@@ -1,6 +1,6 @@
 //! Reading requests, in place and resumable at every byte.
 
-use super::args::{Args, Span};
+use super::args::{Args, SPANS_KEPT, Span};
 use super::inline::split_args;
 use super::limits::{Limits, ProtocolError};
 use super::whole::whole_request;
@@ -59,6 +59,7 @@ impl RequestParser {
         self.args_left = 0;
         self.bulk_len = None;
         self.spans.clear();
+        self.spans.shrink_to(SPANS_KEPT);
         self.is_inline = false;
     }
 

@@ -63,7 +63,8 @@ pub fn swapdb(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let second = parse::int32(args.get(2)).map_err(|_| BAD_SECOND_DB)?;
     let (first, second) = (parse::existing_db(first, databases)?, parse::existing_db(second, databases)?);
     if first != second {
-        cx.keys.shards().for_each(|shard| shard.swap(first, second));
+        let now = cx.now;
+        cx.keys.shards().for_each(|shard| shard.swap(first, second, now));
     }
     cx.dirty += 1;
     cx.reply.ok();

@@ -43,6 +43,8 @@ pub fn scan(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (mut place, mut index) = (cursor >> bits, cursor & ((1 << bits) - 1));
     let mut names = Names::default();
     let mut left = options.count;
+    // Those that are wanted but over: a scan deletes what it comes across.
+    let mut over: Vec<Vec<u8>> = Vec::new();
     let next = loop {
         if index >= u64::from(shards) || place >= PLACE_MAX {
             break 0;
@@ -50,8 +52,11 @@ pub fn scan(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         let Some(shard) = cx.keys.shard(ShardId(index as u16)).filter(|_| left > 0) else { break index };
         place = shard.dbs[db].scan(place, left, |entry| {
             left = left.saturating_sub(1);
-            if is_wanted(entry, &options, now) {
+            if !is_wanted(entry, &options) {
+            } else if is_alive(entry, now) {
                 names.push(entry.key());
+            } else {
+                over.push(entry.key().to_vec());
             }
         });
         if place != 0 {
@@ -59,16 +64,24 @@ pub fn scan(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         }
         index += 1;
     };
+    expire(cx, &over);
     cx.reply.array(2);
     cx.reply.bulk(itoa::Buffer::new().format(next).as_bytes());
     names.write(cx.reply);
     Ok(())
 }
 
-fn is_wanted(entry: EntryRef<'_>, options: &ScanOptions<'_>, now: UnixMs) -> bool {
-    is_alive(entry, now)
-        && options.type_name.is_none_or(|name| name.eq_ignore_ascii_case(entry.kind().name().as_bytes()))
-        && options.wants(entry.key())
+/// Lets keys go whose time is over, each for itself.
+fn expire(cx: &mut Ctx<'_>, keys: &[Vec<u8>]) {
+    cx.effects.set_loose(true);
+    for key in keys {
+        cx.peek(key);
+    }
+    cx.effects.set_loose(false);
+}
+
+fn is_wanted(entry: EntryRef<'_>, options: &ScanOptions<'_>) -> bool {
+    options.type_name.is_none_or(|name| name.eq_ignore_ascii_case(entry.kind().name().as_bytes())) && options.wants(entry.key())
 }
 
 fn is_alive(entry: EntryRef<'_>, now: UnixMs) -> bool {
@@ -100,6 +113,7 @@ pub fn keys(cx: &mut Ctx<'_>, args: Args<'_>) {
 pub fn randomkey(cx: &mut Ctx<'_>, _: Args<'_>) {
     for _ in 0..RANDOM_TRIES_MAX {
         let Some(key) = random_key(cx) else { break };
+        expire(cx, std::slice::from_ref(&key));
         if cx.peek(&key).is_some() {
             return cx.reply.bulk(&key);
         }

@@ -263,7 +263,7 @@ fn watchers_are_told_of_exactly_what_happened_to_their_key() {
             node.prepare(&["SET k v", "SET other v"]);
             let flag = Arc::new(WatchFlag::default());
             node.shards.iter_mut().flatten().for_each(|shard| {
-                shard.watch.watch(DbIndex(0), b"k", &flag);
+                shard.watch.watch(DbIndex(0), b"k", false, &flag);
             });
             node.run(line);
             assert_eq!(flag.is_raised(), told, "{line}");

@@ -102,7 +102,7 @@ fn groups_do_not_touch_watchers_but_entries_do() {
     let dirty = |node: &mut Node, line: &str| {
         let flag = std::sync::Arc::default();
         let shard = node.shards[0].as_mut().unwrap();
-        shard.watch.watch(node.db, b"s", &flag);
+        shard.watch.watch(node.db, b"s", false, &flag);
         node.prepare(&[line]);
         let touched = flag.is_raised();
         node.shards[0].as_mut().unwrap().watch.unwatch(node.db, b"s", &flag);

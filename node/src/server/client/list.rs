@@ -49,8 +49,8 @@ pub fn client_type(conn: &Connection) -> ClientType {
 }
 
 /// `CLIENT INFO`.
-pub fn info(core: &mut Core, token: Token) {
-    let line = core.conns.get(token.index as usize).map(|conn| core.line_of(conn)).unwrap_or_default();
+pub fn info(core: &mut Core, token: Token, args: Args<'_>) {
+    let line = core.conns.get(token.index as usize).map(|conn| core.line_of(conn, request_len(args))).unwrap_or_default();
     core.reply(token, |reply| reply.verbatim(b"txt", line.as_bytes()));
 }
 
@@ -70,13 +70,16 @@ pub fn list(core: &mut Core, token: Token, args: Args<'_>) {
     } else if args.len() != 2 {
         return core.refuse(token, "ERR syntax error");
     }
+    let (from, request_len) = (core.exec.id, request_len(args));
     let lines = move |core: &mut Core| {
+        // The request that is being answered counts as unread.
+        let unread = |index: usize| if core.exec.id == from && index == token.index as usize { request_len } else { 0 };
         let wanted = |id: u64, is: ClientType| {
             kind.is_none_or(|kind| kind == is) && ids.as_ref().is_none_or(|ids| ids.contains(&(id as i64)))
         };
         let here = core.conns.iter().filter(|(_, conn)| conn.closing != Closing::Now);
         let here = here.filter(|(_, conn)| wanted(conn.session.id, client_type(conn)));
-        let mut lines: Vec<_> = here.map(|(_, conn)| (conn.session.id, core.line_of(conn))).collect();
+        let mut lines: Vec<_> = here.map(|(index, conn)| (conn.session.id, core.line_of(conn, unread(index)))).collect();
         let parked = core.replication.iter().flat_map(|replication| &replication.replicas);
         lines.extend(parked.filter(|replica| wanted(replica.client_id, ClientType::Replica)).filter_map(|replica| {
             let line = parked_line(replica, core.exec.now)?;
@@ -92,9 +95,15 @@ pub fn list(core: &mut Core, token: Token, args: Args<'_>) {
     });
 }
 
+/// How many bytes of the wire a request was, as clients send it.
+fn request_len(args: Args<'_>) -> usize {
+    let head = |count: usize| itoa::Buffer::new().format(count).len() + 3;
+    head(args.len()) + args.from(0).map(|arg| head(arg.len()) + arg.len() + 2).sum::<usize>()
+}
+
 impl Core {
-    /// A connection in words, as `CLIENT LIST` has them.
-    pub(crate) fn line_of(&self, conn: &Connection) -> String {
+    /// A connection in words, as `CLIENT LIST` has them. Of its request that is being answered, so many bytes count as unread.
+    pub(crate) fn line_of(&self, conn: &Connection, unread: usize) -> String {
         // What a replica has still to be sent lies in the log, not in a buffer of its own.
         let lag = match (&conn.peer, &self.replication) {
             (Peer::Replica(stream), Some(replication)) => {
@@ -111,7 +120,7 @@ impl Core {
         let figures = Figures {
             fd: conn.fd.as_raw_fd(),
             flags: flags(conn),
-            qbuf: conn.pending.len(),
+            qbuf: conn.pending.len() + unread,
             qbuf_free: conn.pending.capacity() - conn.pending.len(),
             rbs: conn.output.reply.buf.capacity(),
             obl: conn.output.reply.buf.len(),
@@ -197,10 +206,10 @@ fn line(session: &Session, now: UnixMs, figures: &Figures) -> String {
     let _ =
         write!(line, "id={} addr={} laddr={} fd={fd} name={}", session.id, session.addr, session.laddr, text(&session.name));
     let _ = write!(line, " age={} idle={} flags={flags}", seconds(session.created), seconds(session.last_active));
-    let _ = write!(line, " db={} sub={sub} psub={psub} ssub={ssub} multi={multi} watch={watch}", session.db.0);
+    let _ = write!(line, " db={} sub={sub} psub={psub} ssub={ssub} multi={multi}", session.db.0);
     let _ = write!(line, " qbuf={qbuf} qbuf-free={qbuf_free} argv-mem=0 multi-mem={multi_mem} rbs={rbs} rbp={rbs}");
     let _ = write!(line, " obl={obl} oll={oll} omem={omem} tot-mem={tot_mem} events={events} cmd={}", session.last_command);
-    let _ = write!(line, " user={user} redir=-1 resp={resp}");
+    let _ = write!(line, " user={user} redir=-1 resp={resp} watch={watch}");
     let _ = writeln!(line, " lib-name={} lib-ver={}", text(&session.lib_name), text(&session.lib_ver));
     line
 }

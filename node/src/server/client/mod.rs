@@ -28,7 +28,7 @@ fn client(core: &mut Core, token: Token, request: &OwnedRequest) {
         }),
         b"setname" => set_name(core, token, args.get(2)),
         b"setinfo" => set_info(core, token, args),
-        b"info" => list::info(core, token),
+        b"info" => list::info(core, token, args),
         b"list" => list::list(core, token, args),
         b"kill" => kill::kill(core, token, args),
         b"pause" => pause(core, token, args),
