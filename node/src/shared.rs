@@ -106,6 +106,8 @@ pub struct Counters {
     pub keyspace_hits: AtomicU64,
     pub keyspace_misses: AtomicU64,
     pub expired_keys: AtomicU64,
+    /// `expired_subkeys`.
+    pub expired_fields: AtomicU64,
     pub evicted_keys: AtomicU64,
 }
 
@@ -132,6 +134,7 @@ impl Counters {
             &self.keyspace_hits,
             &self.keyspace_misses,
             &self.expired_keys,
+            &self.expired_fields,
             &self.evicted_keys,
         ] {
             counter.store(0, Ordering::Relaxed);

@@ -108,6 +108,17 @@ impl Digest {
         }
     }
 
+    /// Adds a field of a hash of which fields may have deadlines: whether it has one is in the digest, but not which.
+    pub fn field(&mut self, field: &[u8], value: &[u8], expires: bool) {
+        let mut pair = Digest::new();
+        pair.mix(field);
+        pair.mix(value);
+        if expires {
+            pair.xor(b"!!hexpire!!");
+        }
+        self.xor(&pair.0);
+    }
+
     pub fn zset<M: AsRef<[u8]>>(&mut self, members: impl IntoIterator<Item = (M, f64)>) {
         let mut text = Vec::new();
         for (member, score) in members {

@@ -27,10 +27,14 @@ pub trait Collection: Default + Clone {
     fn into_value(self) -> Value;
     /// Whether there is no element.
     fn is_empty(&self) -> bool;
+
+    /// What has to be done before a value of this type is looked at.
+    #[inline]
+    fn settle(_cx: &mut Ctx<'_>, _key: &[u8]) {}
 }
 
 macro_rules! collection {
-    ($($kind:ident),*) => {
+    ($($kind:ident $({ $($more:tt)* })?),*) => {
         $(impl Collection for $kind {
             #[inline]
             fn of(value: ValueRef<'_>) -> Option<&Self> {
@@ -49,11 +53,23 @@ macro_rules! collection {
             fn is_empty(&self) -> bool {
                 $kind::is_empty(self)
             }
+
+            $($($more)*)?
         })*
     };
 }
 
-collection!(List, Hash, Set, Zset);
+collection!(
+    List,
+    Hash {
+        #[inline]
+        fn settle(cx: &mut Ctx<'_>, key: &[u8]) {
+            cx.settle_fields(key);
+        }
+    },
+    Set,
+    Zset
+);
 
 /// The limits of packed forms in force.
 pub fn limits(cx: &Ctx<'_>) -> Thresholds {
@@ -65,6 +81,7 @@ pub fn limits(cx: &Ctx<'_>) -> Thresholds {
 /// # Errors
 /// The key holds another type.
 pub fn read<'c, T: Collection>(cx: &'c mut Ctx<'_>, key: &[u8]) -> Outcome<Option<&'c T>> {
+    T::settle(cx, key);
     cx.read(key).map(|entry| T::of(entry.value()).ok_or(errors::WRONG_TYPE)).transpose()
 }
 
@@ -73,6 +90,7 @@ pub fn read<'c, T: Collection>(cx: &'c mut Ctx<'_>, key: &[u8]) -> Outcome<Optio
 /// # Errors
 /// The key holds another type.
 pub fn peek<'c, T: Collection>(cx: &'c mut Ctx<'_>, key: &[u8]) -> Outcome<Option<&'c T>> {
+    T::settle(cx, key);
     cx.peek(key).map(|entry| T::of(entry.value()).ok_or(errors::WRONG_TYPE)).transpose()
 }
 
@@ -81,6 +99,7 @@ pub fn peek<'c, T: Collection>(cx: &'c mut Ctx<'_>, key: &[u8]) -> Outcome<Optio
 /// # Errors
 /// The key holds another type.
 pub fn read_into<'c, T: Collection>(cx: &'c mut Ctx<'_>, key: &[u8]) -> Outcome<(Option<&'c T>, &'c mut Reply)> {
+    T::settle(cx, key);
     let (entry, reply) = cx.read_into(key);
     let found = entry.map(|entry| T::of(entry.value()).ok_or(errors::WRONG_TYPE)).transpose()?;
     Ok((found, reply))
@@ -96,6 +115,7 @@ pub fn edit<T: Collection, R>(
     key: &[u8],
     change: impl FnOnce(&mut T, &mut Reply) -> (R, usize),
 ) -> Outcome<Option<R>> {
+    T::settle(cx, key);
     let mut reply = std::mem::take(cx.reply);
     let done = match cx.write(key) {
         None => Ok(None),

@@ -7,7 +7,7 @@ use crate::shard::access::AccessPolicy;
 use crate::shard::entry::{Entry, EntryMut, EntryRef};
 use crate::shard::keyspace::Keyspace;
 use crate::shard::table::Spot;
-use crate::shard::value::Value;
+use crate::shard::value::{Value, ValueRef};
 use crate::waiting::Waits;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::{Args, Reply};
@@ -188,6 +188,52 @@ impl<'a> Ctx<'a> {
             let name = self.name_of_deletion();
             self.effects.push(db, [name, key].into_iter());
         }
+    }
+
+    /// Before a hash is looked at: takes out of it what is over, or some of it, and hides the rest. A replica only hides, and what
+    /// comes from our primary sees everything.
+    #[inline]
+    pub fn settle_fields(&mut self, key: &[u8]) {
+        let db = self.db;
+        if self.keys.shard_for(key).dbs[db.0 as usize].has_field_deadlines() {
+            self.settle_timed(key);
+        }
+    }
+
+    #[cold]
+    fn settle_timed(&mut self, key: &[u8]) {
+        let Some(spot) = self.locate(key) else { return };
+        let (db, now) = (self.db, self.now);
+        let view = if self.origin == Origin::Client { now.0 } else { 0 };
+        let table = &self.keys.shard_for(key).dbs[db.0 as usize];
+        let ValueRef::Hash(hash) = table.at(spot).value() else { return };
+        let Some(timed) = hash.timed() else { return };
+        timed.view_at(view);
+        if view > 0 && timed.due(now.0) > 0 && !self.frozen && !self.is_replica() {
+            self.expire_fields_now(key);
+        }
+    }
+
+    fn expire_fields_now(&mut self, key: &[u8]) {
+        let (db, now, logging) = (self.db, self.now, self.logging());
+        let shard = self.keys.shard_for(key);
+        let effects = &mut *self.effects;
+        shard.dbs[db.0 as usize].expire_fields(key, now, &mut |expired| {
+            shard.watch.touched(db, key);
+            shard.stats.expired_fields += expired.fields.len() as u64;
+            if effects.events.is_on() {
+                expired.events().for_each(|(class, name)| effects.events.note(Change::Named(class, name), db, key));
+            }
+            if logging {
+                effects.push(db, expired.deletion());
+            }
+        });
+    }
+
+    /// Says that deadlines of fields of the hash at `key` were changed.
+    pub fn field_deadlines_changed(&mut self, key: &[u8]) {
+        let db = self.db;
+        self.keys.shard_for(key).dbs[db.0 as usize].note_field_deadline(key);
     }
 
     // ---- changing ---------------------------------------------------------------------------------------------------

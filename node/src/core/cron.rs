@@ -77,6 +77,7 @@ impl Core {
             add(&counters.keyspace_hits, stats.hits);
             add(&counters.keyspace_misses, stats.misses);
             add(&counters.expired_keys, stats.expired);
+            add(&counters.expired_fields, stats.expired_fields);
             add(&counters.evicted_keys, stats.evicted);
             self.shared.save.dirty.fetch_add(stats.dirty, Ordering::Relaxed);
         }
@@ -113,7 +114,15 @@ impl Core {
                     effects.end_unit();
                 }
             });
-            if !more {
+            let more_fields = shard.expire_fields_due(now, EXPIRY_STEP, &mut |db, expired| {
+                expired.events().for_each(|(class, name)| effects.events.push(class, name, db, expired.key));
+                if logged {
+                    effects.begin_unit();
+                    effects.push(db, expired.deletion());
+                    effects.end_unit();
+                }
+            });
+            if !more && !more_fields {
                 return false;
             }
             if Instant::now() >= until {

@@ -50,6 +50,9 @@ pub fn write(report: &mut Report, facts: &Facts) {
     count(report, "sync_partial_ok", &counters.sync_partial_ok);
     count(report, "sync_partial_err", &counters.sync_partial_err);
     count(report, "expired_keys", &counters.expired_keys);
+    if counters.expired_fields.load(Relaxed) > 0 {
+        count(report, "expired_subkeys", &counters.expired_fields);
+    }
     report.put("expired_stale_perc", "0.00");
     report.put("expired_time_cap_reached_count", 0);
     report.put("expire_cycle_cpu_milliseconds", 0);

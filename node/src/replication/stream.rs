@@ -18,6 +18,8 @@ pub struct ReplicaInfo {
     pub psync2: bool,
     /// `capa rdb-channel-repl`: it is a Redis 8 or later.
     pub rdb_channel: bool,
+    /// `capa koltso-field-deadlines`: it is a Koltso that knows of hash fields that expire.
+    pub field_deadlines: bool,
     /// `rdb-only 1`: it wants the data and will never want the stream.
     pub rdb_only: bool,
     /// `version`: it is a Valkey, and this is its version.

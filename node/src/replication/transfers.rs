@@ -5,7 +5,6 @@ use super::{Replication, Transfer, random_id};
 use crate::core::Core;
 use crate::logging::notice;
 use crate::service::{Member, MemberEnd, Order, ServiceCommand, SyncJob};
-use crate::snapshot;
 use koltso_proto::id::{Offset, ReplId, UnixMs};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
@@ -66,7 +65,7 @@ impl Core {
         for shard in self.exec.shards.iter_mut().flatten() {
             shard.logged = !is_replica;
         }
-        let version = snapshot::version_for(members.iter().map(|member| &member.info));
+        let version = self.version_for(members.iter().map(|member| &member.info));
         let chunks = self.begin_snapshot(version, false);
         let job = SyncJob { epoch, replid, offset, stream_db, version, members, chunks, orders };
         self.service.send(ServiceCommand::Sync(job));

@@ -6,7 +6,6 @@ use crate::dispatch::registry::ServerHandler;
 use crate::logging::notice;
 use crate::service::{ReplicationAux, SaveJob, ServiceCommand};
 use crate::shared::Gate;
-use crate::snapshot::VERSION_DEFAULT;
 use koltso_proto::resp::Reply;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -96,7 +95,8 @@ impl Core {
                     stream_db: replication.log.selected().unwrap_or_default(),
                 });
             let compress = core.exec.config.rdbcompression;
-            let chunks = core.begin_snapshot(VERSION_DEFAULT, compress);
+            let version = core.version_of_file();
+            let chunks = core.begin_snapshot(version, compress);
             let started = Instant::now();
             let log_core = core.peers[0].clone();
             let done = Box::new(move |outcome: Result<u64, String>| {
@@ -106,13 +106,7 @@ impl Core {
                 };
                 log_core.send(Message::Run(Box::new(finish)));
             });
-            core.service.send(ServiceCommand::Save(SaveJob {
-                path: core.exec.config.rdb_path(),
-                aux,
-                version: VERSION_DEFAULT,
-                chunks,
-                done,
-            }));
+            core.service.send(ServiceCommand::Save(SaveJob { path: core.exec.config.rdb_path(), aux, version, chunks, done }));
         }));
     }
 

@@ -102,6 +102,7 @@ fn set_option(core: &mut Core, token: Token, args: Args<'_>, at: usize) -> Resul
             b"eof" => info.eof = true,
             b"psync2" => info.psync2 = true,
             b"rdb-channel-repl" => info.rdb_channel = true,
+            b"koltso-field-deadlines" => info.field_deadlines = true,
             // Whatever else a replica can do is its own affair.
             _ => {}
         }

@@ -120,7 +120,7 @@ async fn shake_hands(peer: &mut Peer, config: &crate::config::Config) -> Result<
     if !config.replica_announce_ip.is_empty() {
         peer.ask(&[&b"REPLCONF"[..], b"ip-address", config.replica_announce_ip.as_bytes()]).await?;
     }
-    peer.ask(&["REPLCONF", "capa", "eof", "capa", "psync2"]).await?;
+    peer.ask(&["REPLCONF", "capa", "eof", "capa", "psync2", "capa", "koltso-field-deadlines"]).await?;
     Ok(())
 }
 

@@ -47,7 +47,12 @@ fn add_content(digest: &mut Digest, entry: EntryRef<'_>) {
         ValueRef::Str(text) => digest.string(text),
         ValueRef::List(list) => digest.list(list.iter().map(bytes_of)),
         ValueRef::Set(set) => digest.set(set.iter().map(bytes_of)),
-        ValueRef::Hash(hash) => digest.hash(hash.iter().map(|(field, value)| (bytes_of(field), bytes_of(value)))),
+        ValueRef::Hash(hash) => match hash.timed() {
+            None => digest.hash(hash.iter().map(|(field, value)| (bytes_of(field), bytes_of(value)))),
+            Some(timed) => timed.all().for_each(|(field, value, deadline)| {
+                digest.field(&bytes_of(field), &bytes_of(value), deadline.is_some());
+            }),
+        },
         ValueRef::Zset(zset) => digest.zset(zset.iter().map(|(member, score)| (bytes_of(member), score))),
         ValueRef::Stream(stream) => {
             for entry in stream.range(StreamId::MIN, StreamId::MAX) {

@@ -11,6 +11,7 @@ pub mod digest;
 pub mod entry;
 pub mod eviction;
 pub mod expiry;
+pub mod field_expiry;
 pub mod graveyard;
 pub mod keyspace;
 #[allow(unsafe_code)]
@@ -24,6 +25,7 @@ pub mod watch;
 
 use access::AccessPolicy;
 use eviction::EvictionPool;
+use field_expiry::ExpiredFields;
 use koltso_proto::id::{DbIndex, ShardId, UnixMs};
 pub use packed::SegmentIter;
 pub use snapshot::Progress as SnapshotProgress;
@@ -42,6 +44,8 @@ pub struct ShardStats {
     pub misses: u64,
     /// Keys deleted because their time was over.
     pub expired: u64,
+    /// Fields of hashes deleted because their time was over.
+    pub expired_fields: u64,
     /// Keys deleted for want of memory.
     pub evicted: u64,
     /// Changes to the data set since the process began.
@@ -151,6 +155,34 @@ impl Shard {
             more |= expired.more;
         }
         more
+    }
+
+    /// As [`expire_due`](Self::expire_due), for fields of hashes.
+    pub fn expire_fields_due(
+        &mut self,
+        now: UnixMs,
+        budget: usize,
+        report: &mut dyn FnMut(DbIndex, ExpiredFields<'_>),
+    ) -> bool {
+        let mut more = false;
+        for (db, table) in self.dbs.iter_mut().enumerate() {
+            if !table.has_field_deadlines() {
+                continue;
+            }
+            let db = DbIndex(db as u32);
+            let (watch, stats) = (&mut self.watch, &mut self.stats);
+            more |= table.expire_fields_due(now, budget, &mut |expired| {
+                watch.touched(db, expired.key);
+                stats.expired_fields += expired.fields.len() as u64;
+                report(db, expired);
+            });
+        }
+        more
+    }
+
+    /// Whether fields of any hash have, or had, deadlines.
+    pub fn has_field_deadlines(&self) -> bool {
+        self.dbs.iter().any(Table::has_field_deadlines)
     }
 
     /// Bytes taken from the allocator by tables, without those that values own. Looks at every segment.

@@ -145,7 +145,7 @@ fn is_big(value: ValueRef<'_>) -> bool {
         ValueRef::Str(text) => text.len() > STRING_AT_ONCE_MAX,
         ValueRef::List(list) => list.len() > ELEMENTS_AT_ONCE_MAX,
         ValueRef::Set(set) => set.len() > ELEMENTS_AT_ONCE_MAX,
-        ValueRef::Hash(hash) => hash.len() > ELEMENTS_AT_ONCE_MAX,
+        ValueRef::Hash(hash) => hash.without_deadlines().len() > ELEMENTS_AT_ONCE_MAX,
         ValueRef::Zset(zset) => zset.len() > ELEMENTS_AT_ONCE_MAX,
         ValueRef::Stream(stream) => stream.weight() > ELEMENTS_AT_ONCE_MAX,
     }

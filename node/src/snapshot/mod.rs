@@ -17,11 +17,13 @@ pub use flow::{Flow, Gauges, OnDisk, Sent};
 use pace::Pace;
 
 use crate::core::{Core, Message};
+use crate::logging::warning;
 use crate::replication::stream::ReplicaInfo;
 use crate::shard::rdb_sink::{AccessNote, EncodedSink, RdbOptions};
 use crate::shard::snapshot::Progress;
 use bytes::Bytes;
 use koltso_proto::id::DbIndex;
+use koltso_proto::rdb::consts::{VERSION_REDIS_7_4, VERSION_VALKEY_9};
 use koltso_proto::rdb::writer::put_len;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,7 +31,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The RDB version that every supported server reads.
-pub const VERSION_DEFAULT: u32 = 10;
+const VERSION_DEFAULT: u32 = 10;
 /// Entries walked between two looks at the clock.
 const STEP_ENTRIES: usize = 64;
 
@@ -126,12 +128,41 @@ pub struct Walk {
     pace: Pace,
 }
 
-/// The RDB version that all of these replicas can read.
-pub fn version_for<'a>(_replicas: impl Iterator<Item = &'a ReplicaInfo>) -> u32 {
+/// The RDB version for these replicas, where hashes have fields with deadlines: the one that all of them are known to read. Others
+/// get the fields without; what they are told of deadlines later, they understand or not.
+fn version_with_deadlines<'a>(replicas: impl Iterator<Item = &'a ReplicaInfo> + Clone) -> u32 {
+    let is_valkey_9 = |replica: &ReplicaInfo| replica.version.is_some_and(|(major, ..)| major >= 9);
+    if replicas.clone().all(|replica| replica.field_deadlines || replica.rdb_channel) {
+        return VERSION_REDIS_7_4;
+    }
+    if replicas.clone().all(is_valkey_9) {
+        return VERSION_VALKEY_9;
+    }
+    for replica in replicas.filter(|replica| !replica.field_deadlines && !replica.rdb_channel && !is_valkey_9(replica)) {
+        warning(&format!(
+            "Hashes have fields that expire, and the replica with port {} has not said that it knows of such: \
+             it is sent the fields without their times",
+            replica.port
+        ));
+    }
     VERSION_DEFAULT
 }
 
 impl Core {
+    /// The RDB version of a file. All shards are here.
+    pub fn version_of_file(&self) -> u32 {
+        if self.has_field_deadlines() { VERSION_REDIS_7_4 } else { VERSION_DEFAULT }
+    }
+
+    /// The RDB version for these replicas. All shards are here.
+    pub fn version_for<'a>(&self, replicas: impl Iterator<Item = &'a ReplicaInfo> + Clone) -> u32 {
+        if self.has_field_deadlines() { version_with_deadlines(replicas) } else { VERSION_DEFAULT }
+    }
+
+    fn has_field_deadlines(&self) -> bool {
+        self.exec.shards.iter().flatten().any(|shard| shard.has_field_deadlines())
+    }
+
     /// Begins the snapshot that was claimed, of all shards, all of which are here. The service thread reads the chunks.
     pub fn begin_snapshot(&mut self, version: u32, compress: bool) -> Chunks {
         let shards = self.exec.shards.len();

@@ -100,6 +100,7 @@ fn look_up(cx: &mut Ctx<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> 
         None => (rest, None),
     };
     let key = [prefix, element, suffix].concat();
+    cx.settle_fields(&key);
     match (cx.read(&key)?.value(), field) {
         (ValueRef::Str(text), None) => Some(text.to_vec()),
         (ValueRef::Hash(hash), Some(field)) => hash.get(field).map(|value| value.bytes(&mut IntText::new()).to_vec()),

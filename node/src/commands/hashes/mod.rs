@@ -1,5 +1,8 @@
-//! Hashes: fields with values.
+//! Hashes: fields with values, and deadlines.
 
+mod combined;
+mod deadlines;
+mod fields;
 mod numeric;
 mod random;
 mod read;
@@ -26,6 +29,18 @@ pub const HANDLERS: &[(&str, Handler)] = &[
     ("hrandfield", fallible!(random::hrandfield)),
     ("hincrby", fallible!(numeric::hincrby)),
     ("hincrbyfloat", fallible!(numeric::hincrbyfloat)),
+    ("hexpire", fallible!(deadlines::hexpire)),
+    ("hpexpire", fallible!(deadlines::hpexpire)),
+    ("hexpireat", fallible!(deadlines::hexpireat)),
+    ("hpexpireat", fallible!(deadlines::hpexpireat)),
+    ("hpersist", fallible!(deadlines::hpersist)),
+    ("httl", fallible!(deadlines::httl)),
+    ("hpttl", fallible!(deadlines::hpttl)),
+    ("hexpiretime", fallible!(deadlines::hexpiretime)),
+    ("hpexpiretime", fallible!(deadlines::hpexpiretime)),
+    ("hgetdel", fallible!(combined::hgetdel)),
+    ("hgetex", fallible!(combined::hgetex)),
+    ("hsetex", fallible!(combined::hsetex)),
 ];
 
 #[cfg(test)]

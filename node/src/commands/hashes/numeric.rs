@@ -19,7 +19,7 @@ fn update(cx: &mut Ctx<'_>, args: Args<'_>, sum: impl FnOnce(Option<&[u8]>) -> O
         let old = hash.get(field).map(|value| value.to_vec());
         match sum(old.as_deref()) {
             Ok(text) => {
-                hash.set(field, &text, &limits);
+                hash.update(field, &text, &limits);
                 (Ok(text), 1)
             }
             Err(error) => (Err(error), 0),
@@ -54,6 +54,13 @@ pub fn hincrbyfloat(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         Ok(text)
     })?;
     cx.propagate(&[b"HSET", args.get(1), args.get(2), &text]);
+    // Setting takes the field's deadline away, adding does not.
+    let kept = collections::peek::<Hash>(cx, args.get(1))?.and_then(|hash| hash.deadline(args.get(2)));
+    if let Some(deadline) = kept {
+        let mut digits = itoa::Buffer::new();
+        let deadline = digits.format(deadline).as_bytes();
+        cx.propagate(&[b"HPEXPIREAT", args.get(1), deadline, b"FIELDS", b"1", args.get(2)]);
+    }
     cx.reply.bulk(&text);
     Ok(())
 }

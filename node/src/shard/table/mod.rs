@@ -19,9 +19,10 @@ mod segments;
 use super::access::AccessPolicy;
 use super::entry::{Entry, EntryMut, EntryRef};
 use super::expiry::Deadlines;
+use super::field_expiry::FieldDeadlines;
 use super::packed::{Body, Draft, INLINE_LEN_MAX, NewBody, Segment, Slot, hash_of};
 use super::snapshot::Cut;
-use super::value::Value;
+use super::value::{Value, ValueMut};
 use ahash::RandomState;
 pub use iter::TableIter;
 use koltso_proto::id::UnixMs;
@@ -61,6 +62,7 @@ pub struct Table {
     /// State of the generator behind LFU counters.
     random: Cell<u32>,
     pub(super) deadlines: Deadlines,
+    pub(super) field_deadlines: FieldDeadlines,
     /// The snapshot that is being taken of this table.
     pub(super) cut: Option<Box<Cut>>,
 }
@@ -94,6 +96,7 @@ impl Table {
             policy,
             random: Cell::new(0x9e37_79b9),
             deadlines: Deadlines::default(),
+            field_deadlines: FieldDeadlines::default(),
             cut: None,
         }
     }
@@ -187,6 +190,11 @@ impl Table {
         EntryMut { table: self, spot }
     }
 
+    /// The value at a spot, to change in what is no part of the data: no snapshot is asked.
+    pub(super) fn value_mut_unpreserved(&mut self, spot: Spot) -> ValueMut<'_> {
+        self.segment_mut(spot).value_mut(spot.slot)
+    }
+
     #[inline]
     pub(super) fn segment_mut(&mut self, spot: Spot) -> &mut Segment {
         &mut self.segments.get_mut(spot.segment).entries
@@ -250,8 +258,12 @@ impl Table {
     pub fn set_value(&mut self, key: &[u8], value: Value, expire: Option<UnixMs>, now: UnixMs) {
         match value {
             Value::Str(bytes) if bytes.len() <= INLINE_LEN_MAX => self.set_string(key, &bytes, expire, now),
-            value => {
-                self.put_draft(Draft { key, body: Body::Value(value), expire, access: self.policy.fresh(now), raw: false })
+            mut value => {
+                let has_fields_to_note = Table::is_to_be_noted(&mut value);
+                self.put_draft(Draft { key, body: Body::Value(value), expire, access: self.policy.fresh(now), raw: false });
+                if has_fields_to_note {
+                    self.note_field_deadline(key);
+                }
             }
         }
     }
@@ -264,7 +276,13 @@ impl Table {
             Value::Str(bytes) if bytes.len() <= INLINE_LEN_MAX => {
                 self.put_draft(Draft { key: &key, body: Body::Text(&bytes), expire, access, raw });
             }
-            value => self.put_draft(Draft { key: &key, body: Body::Value(value), expire, access, raw }),
+            mut value => {
+                let has_fields_to_note = Table::is_to_be_noted(&mut value);
+                self.put_draft(Draft { key: &key, body: Body::Value(value), expire, access, raw });
+                if has_fields_to_note {
+                    self.note_field_deadline(&key);
+                }
+            }
         }
     }
 
@@ -285,15 +303,22 @@ impl Table {
         if self.segments.get(number).entries.find(hash, key).is_some() {
             return false;
         }
+        let mut has_fields_to_note = false;
         let body = match value {
             LoadValue::Str(bytes) => Body::string(bytes),
             LoadValue::Value(Value::Str(bytes)) if bytes.len() <= INLINE_LEN_MAX => {
                 self.add(hash, Draft { key, body: Body::Text(&bytes), expire, access, raw: false });
                 return true;
             }
-            LoadValue::Value(value) => Body::Value(value),
+            LoadValue::Value(mut value) => {
+                has_fields_to_note = Table::is_to_be_noted(&mut value);
+                Body::Value(value)
+            }
         };
         self.add(hash, Draft { key, body, expire, access, raw: false });
+        if has_fields_to_note {
+            self.note_field_deadline(key);
+        }
         true
     }
 

@@ -3,7 +3,7 @@
 //! Short strings are not a [`Value`]: they lie in the entry itself, and only their view ([`ValueRef::Str`]) is shared with long
 //! ones. Nothing in here knows about keys, deadlines or tables.
 
-mod hash;
+pub mod hash;
 mod list;
 pub mod rdb;
 mod segments;
@@ -91,7 +91,7 @@ impl Value {
             Value::Str(bytes) => bytes.capacity() > DROP_BYTES_MAX,
             Value::List(list) => list.len() > DROP_ELEMENTS_MAX,
             Value::Set(set) => set.len() > DROP_ELEMENTS_MAX,
-            Value::Hash(hash) => hash.len() > DROP_ELEMENTS_MAX,
+            Value::Hash(hash) => hash.without_deadlines().len() > DROP_ELEMENTS_MAX,
             Value::Zset(zset) => zset.len() > DROP_ELEMENTS_MAX,
             Value::Stream(stream) => stream.weight() > DROP_ELEMENTS_MAX,
         }

@@ -3,6 +3,7 @@
 //! Packed forms are written as they lie in memory where the reader's version knows them, and element by element where it does
 //! not. Checking what comes from outside is done before, by `koltso_proto::rdb`: nothing here can fail.
 
+use super::hash::timed::Timed;
 use super::segments::Position;
 use super::{Hash, List, Set, Thresholds, Value, ValueRef, Zset, stream};
 use koltso_proto::listpack::{IntText, Listpack};
@@ -19,13 +20,20 @@ pub fn kind_of(value: ValueRef<'_>, version: u32) -> u8 {
         ValueRef::Set(Set::Ints(_)) => return kind::SET_INTSET,
         ValueRef::Set(Set::Packed(_)) => (kind::SET_LISTPACK, kind::SET),
         ValueRef::Set(Set::Table(_)) => return kind::SET,
-        ValueRef::Hash(Hash::Packed(_)) => (kind::HASH_LISTPACK, kind::HASH),
-        ValueRef::Hash(Hash::Table(_)) => return kind::HASH,
+        ValueRef::Hash(hash) if has_deadlines(hash) && version_has(version, kind::HASH_METADATA) => return kind::HASH_METADATA,
+        ValueRef::Hash(hash) if has_deadlines(hash) && version_has(version, kind::HASH_2_VALKEY) => return kind::HASH_2_VALKEY,
+        ValueRef::Hash(hash) if matches!(hash.without_deadlines(), Hash::Packed(_)) => (kind::HASH_LISTPACK, kind::HASH),
+        ValueRef::Hash(_) => return kind::HASH,
         ValueRef::Zset(Zset::Packed(_)) => (kind::ZSET_LISTPACK, kind::ZSET_2),
         ValueRef::Zset(Zset::Big(_)) => return kind::ZSET_2,
         ValueRef::Stream(_) => return stream::rdb::kind_of(version),
     };
     if version_has(version, packed) { packed } else { plain }
+}
+
+/// Whether any field of a hash has a deadline. Versions that do not know such get the fields without.
+pub fn has_deadlines(hash: &Hash) -> bool {
+    hash.timed().is_some_and(|timed| timed.deadlines_len() > 0)
 }
 
 /// Appends a value without its type byte, which [`kind_of`] the same version tells.
@@ -62,7 +70,6 @@ impl BodyWriter {
             ValueRef::Str(text) => put_string(out, text, lzf),
             ValueRef::Set(Set::Ints(ints)) => put_blob(out, ints.as_bytes(), lzf),
             ValueRef::Set(Set::Packed(pack)) => self.put_packed(out, pack, value, lzf),
-            ValueRef::Hash(Hash::Packed(pack)) => self.put_packed(out, pack, value, lzf),
             ValueRef::Zset(Zset::Packed(pack)) if version_has(self.version, kind::ZSET_LISTPACK) => {
                 put_blob(out, pack.as_bytes(), lzf);
             }
@@ -76,18 +83,59 @@ impl BodyWriter {
                 let mut lzf = lzf;
                 return table.walk(&mut self.segment, budget, |member| put_string(out, member.bytes(), lzf.as_deref_mut()));
             }
-            ValueRef::Hash(Hash::Table(table)) => {
-                if first {
-                    put_len(out, table.len() as u64);
+            ValueRef::Hash(hash) => {
+                let kind = kind_of(value, self.version);
+                let timed = hash.timed().filter(|_| matches!(kind, kind::HASH_METADATA | kind::HASH_2_VALKEY));
+                match (timed, hash.without_deadlines()) {
+                    (None, Hash::Packed(pack)) => self.put_packed(out, pack, value, lzf),
+                    (timed, fields) => return self.put_hash(out, fields, timed, kind, first, budget, lzf),
                 }
-                let mut lzf = lzf;
-                return table.walk(&mut self.segment, budget, |pair| {
-                    let (field, value) = pair.split();
-                    put_string(out, field, lzf.as_deref_mut());
-                    put_string(out, value, lzf.as_deref_mut());
-                });
             }
         }
+        true
+    }
+
+    /// A hash field by field, with deadlines where `timed` is given.
+    #[expect(clippy::too_many_arguments, reason = "a step of put_some, which has them all")]
+    fn put_hash(
+        &mut self,
+        out: &mut Vec<u8>,
+        fields: &Hash,
+        timed: Option<&Timed>,
+        kind: u8,
+        first: bool,
+        budget: usize,
+        lzf: Option<&mut Lzf>,
+    ) -> bool {
+        let mut lzf = lzf;
+        let earliest = timed.and_then(Timed::earliest).unwrap_or_default();
+        if first {
+            if kind == kind::HASH_METADATA {
+                out.extend_from_slice(&earliest.to_le_bytes());
+            }
+            put_len(out, fields.len() as u64);
+        }
+        let mut put = |field: &[u8], value: &[u8]| {
+            let deadline = timed.and_then(|timed| timed.deadline(field));
+            if kind == kind::HASH_METADATA {
+                // Relative to the earliest, plus one to tell it from none.
+                put_len(out, deadline.map_or(0, |deadline| deadline - earliest + 1));
+            }
+            put_string(out, field, lzf.as_deref_mut());
+            put_string(out, value, lzf.as_deref_mut());
+            if kind == kind::HASH_2_VALKEY {
+                let deadline = deadline.map_or(-1, u64::cast_signed);
+                out.extend_from_slice(&deadline.to_le_bytes());
+            }
+        };
+        if let Hash::Table(table) = fields {
+            return table.walk(&mut self.segment, budget, |pair| {
+                let (field, value) = pair.split();
+                put(field, value);
+            });
+        }
+        let (mut field_text, mut value_text) = (IntText::new(), IntText::new());
+        fields.iter().for_each(|(field, value)| put(field.bytes(&mut field_text), value.bytes(&mut value_text)));
         true
     }
 
@@ -139,7 +187,7 @@ impl BodyWriter {
     }
 }
 
-/// Makes a value of what was read, in the form that the limits ask for. Deadlines of hash fields are left out.
+/// Makes a value of what was read, in the form that the limits ask for.
 pub fn from_rdb(value: RdbValue<'_>, limits: &Thresholds) -> Value {
     match value {
         RdbValue::Str(text) => Value::Str(Arc::new(text.into_vec())),
@@ -152,7 +200,14 @@ pub fn from_rdb(value: RdbValue<'_>, limits: &Thresholds) -> Value {
             Value::Hash(hash_of(pairs.len(), pairs.iter().map(|(field, value)| (field, value)), limits))
         }
         RdbValue::HashWithTtl(fields) => {
-            Value::Hash(hash_of(fields.len(), fields.iter().map(|field| (&field.field, &field.value)), limits))
+            let mut hash = hash_of(fields.len(), fields.iter().map(|field| (&field.field, &field.value)), limits);
+            let mut text = IntText::new();
+            for field in &fields {
+                if let Some(deadline) = field.expire {
+                    hash.set_deadline(field.field.bytes(&mut text), deadline.0, limits);
+                }
+            }
+            Value::Hash(hash)
         }
         RdbValue::Zset(RdbZset::Packed(pack)) => Value::Zset(Zset::from_packed(pack, limits)),
         RdbValue::Zset(RdbZset::Pairs(pairs)) => Value::Zset(zset_of(&pairs, limits)),

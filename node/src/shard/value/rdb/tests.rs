@@ -133,3 +133,33 @@ fn foreign_forms_become_those_of_our_limits() {
         }
     }
 }
+
+#[test]
+fn deadlines_of_fields_are_kept_by_the_versions_that_know_them() {
+    let limits = Thresholds::default();
+    for fields in [3u64, 2000] {
+        let mut hash = Hash::new();
+        for nth in 0..fields {
+            let name = format!("field {nth}").into_bytes();
+            hash.set(&name, b"v", &limits);
+            if nth % 3 != 0 {
+                hash.set_deadline(&name, 5_000_000_000_000 + nth * 7, &limits);
+            }
+        }
+        let value = Value::Hash(hash);
+        for (version, dialect, kept) in [(12, Dialect::Redis, true), (80, Dialect::Valkey, true), (10, Dialect::Redis, false)] {
+            let (mut whole, mut pieces) = (Vec::new(), Vec::new());
+            put_body(&mut whole, value.view(), version, None);
+            let mut writer = BodyWriter::new(version);
+            while !writer.put_some(&mut pieces, value.view(), 50, None) {}
+            assert!(whole == pieces, "version {version}");
+            let read = decode_value(kind_of(value.view(), version), &whole, dialect).unwrap();
+            let Value::Hash(again) = from_rdb(read, &limits) else { panic!("a hash") };
+            assert_eq!(again.len() as u64, fields);
+            for nth in 0..fields {
+                let expected = (kept && nth % 3 != 0).then_some(5_000_000_000_000 + nth * 7);
+                assert_eq!(again.deadline(format!("field {nth}").as_bytes()), expected, "version {version}");
+            }
+        }
+    }
+}
