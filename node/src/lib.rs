@@ -12,12 +12,14 @@
 
 #![deny(unsafe_code)]
 
+pub mod acl;
 #[allow(unsafe_code)]
 pub mod alloc;
 pub mod commands;
 pub mod config;
 pub mod connection;
 pub mod core;
+pub mod daemon;
 pub mod demo;
 pub mod dispatch;
 pub mod effects;

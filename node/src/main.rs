@@ -4,6 +4,7 @@
 
 use koltso::alloc::Counting;
 use koltso::config::{Config, ConfigError};
+use koltso::daemon;
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -26,6 +27,18 @@ fn main() -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
+    if config.daemonize && !daemon::is_detached() {
+        return match daemon::start(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(why) => {
+                eprintln!("koltso: {why}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if config.daemonize {
+        daemon::leave_session();
+    }
     match koltso::node::run(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

@@ -1,7 +1,8 @@
 //! A node: its threads, from start to stop.
 
-use crate::config::{Config, support};
-use crate::core::{Core, CoreParts, Listeners, Message};
+use crate::acl::Users;
+use crate::config::{Config, Text, support};
+use crate::core::{Core, CoreParts, Listeners, Message, listen_unix};
 use crate::dispatch::executor::Executor;
 use crate::dispatch::registry;
 use crate::dispatch::shard_set::CORES_MAX;
@@ -36,8 +37,14 @@ pub fn run(config: Config) -> Result<(), String> {
     for &address in &addresses {
         probe(address).map_err(|error| format!("Could not create server TCP listening socket {address}: {error}"))?;
     }
+    let unix = config.unixsocket.as_path().map(|path| {
+        let socket = listen_unix(path, config.unixsocketperm, config.tcp_backlog as i32);
+        socket.map_err(|error| format!("Failed opening Unix socket: {}: {error}", path.display()))
+    });
+    let unix = unix.transpose()?;
     let run_id = random_id().to_string();
-    let shared = Arc::new(Shared::new(config.clone(), cores, run_id, now_ms()));
+    let users = Users::configured(&config)?;
+    let shared = Arc::new(Shared::new(config.clone(), users, cores, run_id, now_ms()));
     notice(&format!("Koltso {} is starting: {cores} cores, port {}", env!("CARGO_PKG_VERSION"), config.port));
     let idle = support::without_effect(&config);
     if !idle.is_empty() {
@@ -62,8 +69,12 @@ pub fn run(config: Config) -> Result<(), String> {
     let (started, ready) = std::sync::mpsc::channel();
     let mut threads = Vec::new();
     for (id, inbox) in inboxes.into_iter().enumerate() {
-        let listeners =
+        let mut listeners =
             Listeners::bind(&addresses, config.tcp_backlog as i32).map_err(|error| format!("Cannot listen on {error}"))?;
+        if let Some(unix) = &unix {
+            let unix = unix.try_clone().map_err(|error| error.to_string())?;
+            listeners.add_unix(unix, config.unixsocket.to_lossy().to_string());
+        }
         let seat = Seat {
             id,
             processor: (cores <= processors.len()).then(|| processors[id]),
@@ -89,6 +100,7 @@ pub fn run(config: Config) -> Result<(), String> {
         thread.join().map_err(|_| "a core has panicked".to_string())?;
     }
     service_thread.join().map_err(|_| "the service thread has panicked".to_string())?;
+    remove_files(&config);
     if shared.start_failed.load(Ordering::Acquire) {
         return Err("the data set could not be loaded".to_string());
     }
@@ -209,6 +221,13 @@ fn ready(core: &mut Core) {
     }
 }
 
+/// Removes what stands in the file system only while the node runs.
+fn remove_files(config: &Config) {
+    for path in [&config.unixsocket, &config.pidfile].into_iter().filter_map(Text::as_path) {
+        let _ = std::fs::remove_file(path);
+    }
+}
+
 fn prepare_process(config: &Config) -> Result<(), String> {
     logging::set_level(config.log_level());
     logging::log_to(config.logfile.as_path())
@@ -257,8 +276,15 @@ fn raise_file_limit(clients: u64, cores: usize) -> Result<(), String> {
     }
 }
 
-fn addresses(config: &Config) -> Result<Vec<SocketAddr>, String> {
+/// The addresses that a configuration says to listen on; none without a port.
+///
+/// # Errors
+/// When there is no such address.
+pub fn addresses(config: &Config) -> Result<Vec<SocketAddr>, String> {
     let mut found = Vec::new();
+    if config.port == 0 {
+        return Ok(found);
+    }
     for bind in &config.bind {
         // A leading `-` means: if this host has such an address.
         let bind = bind.to_lossy();

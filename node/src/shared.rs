@@ -2,6 +2,8 @@
 //!
 //! Everything here is read-mostly. A core looks at it once a turn, never once a command; counters are added to once a turn.
 
+use crate::acl::Users;
+use crate::acl::log::AclLog;
 use crate::config::Config;
 use crate::dispatch::pressure::Pressure;
 use crate::info::rates::{RATES, Rates};
@@ -191,6 +193,8 @@ pub struct Shared {
     stage_error: Mutex<Option<String>>,
     rates: Mutex<Rates>,
     latency: Mutex<Monitor>,
+    users: Mutex<Arc<Users>>,
+    acl_log: Mutex<AclLog>,
     /// Counts changes of the configuration, so that cores notice.
     pub config_generation: AtomicU64,
     gates: AtomicU32,
@@ -242,12 +246,14 @@ pub struct Shared {
 
 impl Shared {
     /// The state of a node that has just started.
-    pub fn new(config: Config, cores: usize, run_id: String, started: UnixMs) -> Self {
+    pub fn new(config: Config, users: Users, cores: usize, run_id: String, started: UnixMs) -> Self {
         let shared = Shared {
             config: Mutex::new(Arc::new(config)),
             stage_error: Mutex::new(None),
             rates: Mutex::new(Rates::default()),
             latency: Mutex::new(Monitor::default()),
+            users: Mutex::new(Arc::new(users)),
+            acl_log: Mutex::new(AclLog::default()),
             config_generation: AtomicU64::new(1),
             gates: AtomicU32::new(0),
             pause_until_ms: AtomicU64::new(0),
@@ -295,6 +301,28 @@ impl Shared {
         *guard = Arc::new(config);
         self.config_generation.fetch_add(1, Ordering::Release);
         Ok(outcome)
+    }
+
+    /// The users as they are now; cores have copies of their own.
+    pub fn users(&self) -> Arc<Users> {
+        Arc::clone(&self.users.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the users; cores take the change over when they are told. If `change` fails, nothing has changed.
+    ///
+    /// # Errors
+    /// What `change` says.
+    pub fn change_users<T, E>(&self, change: impl FnOnce(&mut Users) -> Result<T, E>) -> Result<T, E> {
+        let mut guard = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = (**guard).clone();
+        let outcome = change(&mut users)?;
+        *guard = Arc::new(users);
+        Ok(outcome)
+    }
+
+    /// What was denied; rare by nature.
+    pub fn acl_log(&self) -> MutexGuard<'_, AclLog> {
+        self.acl_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The rates of some counters: the log's core takes samples, and `INFO` reads them.

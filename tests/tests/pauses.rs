@@ -339,6 +339,19 @@ fn very_many_keys_can_be_watched() {
 }
 
 #[test]
+fn info_within_a_transaction_counts_what_came_before_it() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        for line in ["MULTI", "SET a 1", "SET b 1", "INFO commandstats", "SET c 1", "LLEN a", "LLEN b"] {
+            client.must(&line.split(' ').collect::<Vec<_>>());
+        }
+        let info = client.must(&["EXEC"]).items()[2].text();
+        assert!(info.contains("cmdstat_set:calls=2,") && !info.contains("cmdstat_llen"), "{info}");
+    });
+}
+
+#[test]
 fn whoever_waits_to_move_an_element_writes_nothing_once_a_pause_is_answered() {
     with_cores(|kind| {
         let server = Server::start(kind);

@@ -183,7 +183,7 @@ directives! {
     cluster_require_full_coverage: bool = true, bool(), "cluster-require-full-coverage", [INERT];
     crash_log_enabled: bool = true, bool(), "crash-log-enabled", [INERT];
     crash_memcheck_enabled: bool = true, bool(), "crash-memcheck-enabled", [INERT];
-    daemonize: bool = false, bool(), "daemonize", [FIXED INERT];
+    daemonize: bool = false, bool(), "daemonize", [FIXED];
     /// How many databases there are.
     databases: u32 = 16, int(1, INT_MAX), "databases", [FIXED];
     /// Name of the RDB file in `dir`.

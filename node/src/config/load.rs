@@ -229,6 +229,8 @@ fn other_line(config: &mut Config, name: &[u8], args: &[&[u8]]) -> Result<(), St
     match args {
         [old, new] if is("rename-command") => rename_command(config, old, new),
         [_, ..] if is("user") => {
+            let known = config.users.iter().filter_map(|words| words.first()).map(Text::as_bytes);
+            crate::acl::file::check_declaration(args, known)?;
             config.users.push(args.iter().map(|arg| Text::from(*arg)).collect());
             Ok(())
         }

@@ -37,5 +37,6 @@ pub use directive::{Directive, Marks, MemoryOrPercent};
 pub use directives::{Config, DIRECTIVES};
 pub use flags::{NotifyFlags, ShutdownFlags};
 pub use load::ConfigError;
+pub(crate) use special::reason;
 pub use special::{OutputLimit, OutputLimits, PrimaryAddress, SavePoint};
 pub use text::Text;

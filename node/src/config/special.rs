@@ -224,7 +224,7 @@ pub(super) static DIR: Special = Special {
 };
 
 /// What the system says went wrong, without the number.
-pub(super) fn reason(error: &std::io::Error) -> String {
+pub fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     match text.find(" (os error") {
         Some(at) => text[..at].to_string(),

@@ -4,20 +4,16 @@
 use super::{Config, DIRECTIVES, Directive, Marks};
 
 /// Directives with an effect of their own elsewhere, and none here yet.
-const WITHOUT_EFFECT: &[&str] = &["appendonly", "cluster-enabled", "unixsocket"];
+const WITHOUT_EFFECT: &[&str] = &["appendonly", "cluster-enabled"];
 
 /// Refuses what would leave the node open, deaf or in the dark without its operator knowing.
 ///
 /// # Errors
 /// The reason, for the operator.
 pub fn refuse(config: &Config) -> Result<(), String> {
-    let why = if !config.users.is_empty() {
-        "Koltso has no ACL users yet, and would let in everybody whom 'user' lines are to keep out. Use 'requirepass'"
-    } else if !config.aclfile.is_empty() {
-        "Koltso has no ACL users yet, and would let in everybody whom the 'aclfile' is to keep out. Use 'requirepass'"
-    } else if config.tls_port != 0 {
+    let why = if config.tls_port != 0 {
         "Koltso does not speak TLS yet. Take 'tls-port' out of the configuration"
-    } else if config.port == 0 {
+    } else if config.port == 0 && config.unixsocket.is_empty() {
         "Configured to not listen anywhere, exiting."
     } else {
         return Ok(());
@@ -45,7 +41,7 @@ mod tests {
 
     #[test]
     fn protection_that_is_not_there_is_refused() {
-        for text in ["user bob on >pwd ~* +@all", "aclfile /etc/users.acl", "tls-port 6380", "port 0"] {
+        for text in ["tls-port 6380", "port 0"] {
             assert!(refuse(&read(text)).is_err(), "{text}");
         }
         assert_eq!(refuse(&read("requirepass pwd\nport 6380")), Ok(()));

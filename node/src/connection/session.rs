@@ -1,10 +1,13 @@
 //! Who a client is, and what it has set for itself.
 
-use crate::pubsub::Subscriptions;
+use crate::acl::{User, Users};
+use crate::pubsub::{Kind, Subscriptions};
 use crate::replication::stream::ReplicaInfo;
 use crate::shard::watch::WatchFlag;
 use crate::shared::Asked;
+use koltso_proto::command::CommandSpec;
 use koltso_proto::id::{DbIndex, UnixMs};
+use koltso_proto::resp::Args;
 use std::sync::Arc;
 
 /// `CLIENT REPLY`.
@@ -137,6 +140,8 @@ pub struct Session {
     pub addr: String,
     /// The address it connected to.
     pub laddr: String,
+    /// Whether it came by a Unix socket.
+    pub by_unix: bool,
     /// When it connected.
     pub created: UnixMs,
     /// When it last sent a command.
@@ -149,8 +154,14 @@ pub struct Session {
     pub lib_name: Vec<u8>,
     /// `CLIENT SETINFO LIB-VER`.
     pub lib_ver: Vec<u8>,
+    /// The user it is.
+    user: Arc<User>,
+    /// Whether it has logged in, or had no need to when it connected.
+    proven: bool,
     /// Whether it may do more than authenticate.
     pub authenticated: bool,
+    /// Whether it may do everything.
+    almighty: bool,
     /// `CLIENT REPLY`.
     pub reply_mode: ReplyMode,
     /// `CLIENT NO-TOUCH`.
@@ -182,18 +193,24 @@ pub struct Session {
 
 impl Session {
     /// The session of a connection that was just accepted.
-    pub fn new(id: u64, addr: String, laddr: String, now: UnixMs, authenticated: bool) -> Self {
+    pub fn new(id: u64, addr: String, laddr: String, now: UnixMs, users: &Users) -> Self {
+        let user = Arc::clone(users.default_user());
+        let (open, almighty) = (user.is_open(), user.is_almighty());
         Session {
             id,
             addr,
             laddr,
+            by_unix: false,
             created: now,
             last_active: now,
             db: DbIndex(0),
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_ver: Vec::new(),
-            authenticated,
+            user,
+            proven: open,
+            authenticated: open,
+            almighty: open && almighty,
             reply_mode: ReplyMode::On,
             no_touch: false,
             no_evict: false,
@@ -213,6 +230,63 @@ impl Session {
     /// Whether the next command needs no special treatment: it is run at once and answered.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && !self.only_listens && self.transaction.is_none() && self.reply_mode != ReplyMode::Stream
+        self.almighty && self.is_ordinary()
+    }
+
+    #[inline]
+    fn is_ordinary(&self) -> bool {
+        !self.only_listens && self.transaction.is_none() && self.reply_mode != ReplyMode::Stream
+    }
+
+    /// Whether this command, which is run at once where the next needs no special treatment, may be although the user may not
+    /// do everything.
+    #[cold]
+    pub fn may_run_at_once(&self, spec: &CommandSpec, args: Args<'_>) -> bool {
+        self.authenticated && self.is_ordinary() && self.user.may_run_at_once(spec, args)
+    }
+
+    /// The user it is.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Whether it may do everything.
+    pub fn is_almighty(&self) -> bool {
+        self.almighty
+    }
+
+    /// It has logged in as this user.
+    pub fn log_in(&mut self, user: &Arc<User>, users: &Users) {
+        self.become_user(user, true, users);
+    }
+
+    /// It is who everybody is that has just connected.
+    pub fn log_out(&mut self, users: &Users) {
+        let user = users.default_user();
+        self.become_user(user, user.is_open(), users);
+    }
+
+    fn become_user(&mut self, user: &Arc<User>, proven: bool, users: &Users) {
+        self.user = Arc::clone(user);
+        self.proven = proven;
+        self.authenticated = proven || users.default_user().is_open();
+        self.almighty = self.authenticated && user.is_almighty();
+    }
+
+    /// Takes over the rules of its user as they are now. False if the connection has to end: the user is gone, or may not listen
+    /// any more to what it listens to.
+    pub fn follow(&mut self, users: &Users) -> bool {
+        let Some(user) = users.renewed(&self.user) else {
+            self.become_user(users.default_user(), false, users);
+            return false;
+        };
+        let listens = self.subscriptions.as_deref().filter(|_| !Arc::ptr_eq(user, &self.user));
+        let may_go_on = listens.is_none_or(|subscriptions| {
+            [Kind::Channel, Kind::Pattern, Kind::Shard]
+                .into_iter()
+                .all(|kind| subscriptions.of(kind).iter().all(|name| user.may_listen(name, kind == Kind::Pattern)))
+        });
+        self.become_user(user, self.proven, users);
+        may_go_on
     }
 }

@@ -4,10 +4,13 @@ use super::Core;
 use crate::connection::{Connection, Session, Token};
 use crate::reactor::ring::{Completion, Given, Op, Tag};
 use crate::shared::add;
-use rustix::net::{self, AddressFamily, SocketAddrAny, SocketFlags, SocketType, sockopt};
+use rustix::net::{self, AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use std::fs::Permissions;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -17,11 +20,26 @@ const REST_AFTER_EMFILE: Duration = Duration::from_millis(100);
 /// The listening sockets of a core.
 #[derive(Default)]
 pub struct Listeners {
-    sockets: Vec<OwnedFd>,
-    /// Which of them are armed.
-    armed: Vec<bool>,
-    /// When to try again those that are not.
+    /// By the index that their completions bear.
+    slots: Vec<Option<Listener>>,
+    /// When to try again those that are not armed.
     rest_until: Option<Instant>,
+}
+
+struct Listener {
+    fd: OwnedFd,
+    place: Place,
+    /// Whether the kernel accepts on it.
+    armed: bool,
+    /// Whether it is closed as soon as the kernel does not.
+    leaving: bool,
+}
+
+/// Where a socket listens.
+enum Place {
+    Tcp(SocketAddr),
+    /// The path as it was configured.
+    Unix(String),
 }
 
 impl Listeners {
@@ -30,22 +48,47 @@ impl Listeners {
     /// # Errors
     /// When an address is not to be had; the error names it.
     pub fn bind(addresses: &[SocketAddr], backlog: i32) -> io::Result<Self> {
-        let mut sockets = Vec::new();
+        let mut listeners = Listeners::default();
         for &address in addresses {
-            sockets.push(listen(address, backlog, true).map_err(|e| io::Error::new(e.kind(), format!("{address}: {e}")))?);
+            let fd = listen(address, backlog, true).map_err(|e| io::Error::new(e.kind(), format!("{address}: {e}")))?;
+            listeners.add(fd, Place::Tcp(address));
         }
-        let armed = vec![false; sockets.len()];
-        Ok(Listeners { sockets, armed, rest_until: None })
+        Ok(listeners)
+    }
+
+    /// Listens on a Unix socket, too: one that all cores share, and the kernel wakes one of them for each connection.
+    pub fn add_unix(&mut self, socket: OwnedFd, path: String) {
+        self.add(socket, Place::Unix(path));
+    }
+
+    fn add(&mut self, fd: OwnedFd, place: Place) {
+        let listener = Some(Listener { fd, place, armed: false, leaving: false });
+        match self.slots.iter_mut().find(|slot| slot.is_none()) {
+            Some(slot) => *slot = listener,
+            None => self.slots.push(listener),
+        }
+    }
+
+    /// The addresses it listens on.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let staying = self.slots.iter().flatten().filter(|listener| !listener.leaving);
+        staying.filter_map(|listener| if let Place::Tcp(address) = listener.place { Some(address) } else { None }).collect()
     }
 
     /// Whether the kernel still accepts on one of them.
     pub(super) fn any_armed(&self) -> bool {
-        self.armed.contains(&true)
+        self.slots.iter().flatten().any(|listener| listener.armed)
     }
 
     /// Notes that the kernel accepts no longer on one of them.
     pub(super) fn note_ended(&mut self, index: usize) {
-        self.armed[index] = false;
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        if let Some(listener) = slot {
+            listener.armed = false;
+            if listener.leaving {
+                *slot = None;
+            }
+        }
     }
 
     /// Whether nobody else listens on this address. Sockets that share a port would not notice.
@@ -55,6 +98,23 @@ impl Listeners {
     pub fn probe(address: SocketAddr) -> io::Result<()> {
         listen(address, 1, false).map(drop)
     }
+}
+
+/// Makes a Unix socket and listens on it. A socket that was left there is removed before.
+///
+/// # Errors
+/// What the system says.
+pub fn listen_unix(path: &Path, mode: u32, backlog: i32) -> io::Result<OwnedFd> {
+    if std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        let _ = std::fs::remove_file(path);
+    }
+    let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    if mode != 0 {
+        std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    net::listen(&socket, backlog)?;
+    Ok(socket)
 }
 
 fn listen(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<OwnedFd> {
@@ -76,13 +136,32 @@ fn listen(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<OwnedFd
 
 impl Core {
     pub(super) fn arm_listeners(&mut self) {
-        for index in 0..self.listeners.sockets.len() {
-            if !self.listeners.armed[index] {
-                self.listeners.armed[index] = true;
+        for (index, listener) in self.listeners.slots.iter_mut().enumerate() {
+            if let Some(listener) = listener.as_mut().filter(|listener| !listener.armed && !listener.leaving) {
+                listener.armed = true;
                 let tag = Tag { op: Op::Accept, generation: 0, index: index as u32 };
-                self.ring.accept(self.listeners.sockets[index].as_fd(), tag);
+                self.ring.accept(listener.fd.as_fd(), tag);
             }
         }
+    }
+
+    /// Listens on these addresses and no others; `fresh` has those on which it has not until now.
+    pub(crate) fn listen_on(&mut self, wanted: &[SocketAddr], fresh: Listeners) {
+        for (index, slot) in self.listeners.slots.iter_mut().enumerate() {
+            let Some(listener) = slot else { continue };
+            match listener.place {
+                Place::Tcp(address) if !wanted.contains(&address) => {}
+                _ => continue,
+            }
+            if listener.armed {
+                listener.leaving = true;
+                self.ring.cancel(Tag { op: Op::Accept, generation: 0, index: index as u32 });
+            } else {
+                *slot = None;
+            }
+        }
+        fresh.slots.into_iter().flatten().for_each(|listener| self.listeners.add(listener.fd, listener.place));
+        self.arm_listeners();
     }
 
     /// Tries again to accept after a rest.
@@ -94,11 +173,16 @@ impl Core {
     }
 
     pub(super) fn on_accept(&mut self, completion: Completion) {
-        if !completion.more {
-            self.listeners.armed[completion.tag.index as usize] = false;
-        }
+        let index = completion.tag.index as usize;
         if let Given::Accepted(fd) = completion.given {
-            self.welcome(fd);
+            let path = match self.listeners.slots.get(index) {
+                Some(Some(Listener { place: Place::Unix(path), .. })) => Some(path.clone()),
+                _ => None,
+            };
+            self.welcome(fd, path);
+        }
+        if !completion.more {
+            self.listeners.note_ended(index);
         }
         // Errors concern one would-be connection; only a lack of descriptors would repeat at once.
         if !completion.more {
@@ -112,12 +196,15 @@ impl Core {
         }
     }
 
-    fn welcome(&mut self, fd: OwnedFd) {
+    /// Lets a connection in; `path` is that of the Unix socket it comes by.
+    fn welcome(&mut self, fd: OwnedFd, path: Option<String>) {
         let peer = net::getpeername(&fd).ok().flatten();
         let local = net::getsockname(&fd).ok();
-        let _ = sockopt::set_tcp_nodelay(&fd, true);
         let keepalive = self.exec.config.tcp_keepalive;
-        if keepalive > 0 {
+        if path.is_none() {
+            let _ = sockopt::set_tcp_nodelay(&fd, true);
+        }
+        if keepalive > 0 && path.is_none() {
             let _ = sockopt::set_socket_keepalive(&fd, true);
             // Silence is noticed after the configured time, and taken for an end after three probes within as long again.
             let _ = sockopt::set_tcp_keepidle(&fd, Duration::from_secs(u64::from(keepalive)));
@@ -131,21 +218,27 @@ impl Core {
             return;
         }
         let loopback = socket_addr(peer.as_ref()).is_none_or(|a| is_loopback(a.ip()));
-        if !loopback && self.exec.config.protected_mode && self.exec.config.requirepass.is_empty() {
+        if !loopback && self.exec.config.protected_mode && self.users.default_user().nopass {
             add(&self.shared.counters.rejected_connections, 1);
             let _ = rustix::io::write(&fd, PROTECTED.as_bytes());
             return;
         }
         self.shared.connected_clients.fetch_add(1, Ordering::Relaxed);
         let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
-        let authenticated = self.exec.config.requirepass.is_empty();
-        let session = Session::new(id, text(peer.as_ref()), text(local.as_ref()), self.exec.now, authenticated);
+        let (addr, laddr) = match &path {
+            Some(path) => (format!("{path}:0"), format!("{path}:0")),
+            None => (text(peer.as_ref()), text(local.as_ref())),
+        };
+        let mut session = Session::new(id, addr, laddr, self.exec.now, &self.users);
+        session.by_unix = path.is_some();
         let token = self.adopt(fd, session);
         self.arm_recv(token);
     }
 
     /// Gives a socket a slot.
-    pub(crate) fn adopt(&mut self, fd: OwnedFd, session: Session) -> Token {
+    pub(crate) fn adopt(&mut self, fd: OwnedFd, mut session: Session) -> Token {
+        // It may have been on its way while its user changed.
+        session.follow(&self.users);
         self.generation = (self.generation + 1) & Tag::GENERATION_MASK;
         let generation = self.generation;
         let entry = self.conns.vacant_entry();

@@ -214,9 +214,6 @@ impl Core {
             self.judge_replicas();
             self.judge_saves();
         }
-        if config.requirepass.is_empty() {
-            self.conns.iter_mut().for_each(|(_, conn)| conn.session.authenticated = true);
-        }
         self.exec.evicting = true;
         self.exec.publish_load();
         self.set_output_limits();
@@ -272,6 +269,7 @@ impl Core {
             let (addr, name) =
                 self.conn(token).map(|conn| (conn.session.addr.clone(), conn.session.name.clone())).unwrap_or_default();
             let id = self.shared.next_slow_id.fetch_add(1, Ordering::Relaxed);
+            let request = crate::server::secrets::without_secrets(&request).unwrap_or(request);
             let args = crate::server::slowlog::shorten(request.args());
             self.slowlog.push(SlowEntry { id, at_s, took_us, args, addr, name }, max);
         }

@@ -14,9 +14,10 @@ mod requests;
 mod transactions;
 mod waits;
 
-pub use accept::Listeners;
+pub use accept::{Listeners, listen_unix};
 pub use message::{Message, StageGuard, Staged, StagedItem};
 
+use crate::acl::Users;
 use crate::connection::{Connection, InFlight, Token};
 use crate::dispatch::executor::Executor;
 use crate::dispatch::lend::Lending;
@@ -67,6 +68,8 @@ pub struct Core {
     /// The way to the service thread.
     pub service: crate::service::ServiceSender,
     pub(crate) slowlog: crate::server::slowlog::SlowLog,
+    /// The users, as this core knows them.
+    pub(crate) users: Arc<Users>,
     /// Clients of this core that watch all commands.
     pub(crate) monitors: Vec<Token>,
     /// Who of its clients listens to what.
@@ -141,6 +144,7 @@ impl Core {
             peers: parts.peers,
             exec: parts.exec,
             lending: Lending::default(),
+            users: parts.shared.users(),
             shared: parts.shared,
             replication: parts.replication,
             service: parts.service,

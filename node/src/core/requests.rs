@@ -1,6 +1,7 @@
 //! Requests that need the core: of clients in a transaction or not yet authenticated, for shards elsewhere, about the server.
 
 use super::Core;
+use crate::acl::log::Context;
 use crate::commands::Origin;
 use crate::connection::{Closing, OwnedRequest, Peer, Stall, Token};
 use crate::dispatch::executor::{AWAITED_MAX, Who};
@@ -55,23 +56,29 @@ impl Core {
             self.exec.tally.note_rejected(spec.index());
             return self.refuse_request(token, &request, "NOAUTH Authentication required.");
         }
+        let is_almighty = conn.session.is_almighty();
         conn.session.last_command = spec.name;
         if matches!(conn.peer, Peer::Replica(_)) && !matches!(spec.name, "replconf" | "ping") {
             let who = self.describe(token);
             notice(&format!("Closing a replica that sent '{}' in place of an acknowledgement: {who}", spec.name));
             return self.close(token);
         }
+        let in_multi = conn.session.transaction.is_some();
+        if in_multi && spec.flags.has(Flags::NO_MULTI) {
+            self.exec.tally.note_rejected(spec.index());
+            return self.refuse(token, "ERR Command not allowed inside a transaction");
+        }
+        if !is_almighty && let Err(error) = self.judge_user(token, spec, &request) {
+            self.exec.tally.note_rejected(spec.index());
+            return self.refuse_request(token, &request, &error);
+        }
+        let Some(conn) = self.conn(token) else { return };
         if conn.session.only_listens && !WHILE_LISTENING.contains(&spec.name) {
             let text = format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
                 spec.name
             );
             return self.refuse_request(token, &request, &text);
-        }
-        let in_multi = conn.session.transaction.is_some();
-        if in_multi && spec.flags.has(Flags::NO_MULTI) {
-            self.exec.tally.note_rejected(spec.index());
-            return self.refuse(token, "ERR Command not allowed inside a transaction");
         }
         let Some(request) = self.pass_gates(token, command, spec, request) else { return };
         let Some(conn) = self.conn(token) else { return };
@@ -84,13 +91,7 @@ impl Core {
             conn.deferred = Some(request);
             return;
         }
-        // Passwords are nobody's to watch.
-        let secret = matches!(command.spec.name, "auth" | "hello");
-        if self.exec.gates.has(Gate::Monitor)
-            && !secret
-            && !spec.flags.has(Flags::SKIP_MONITOR)
-            && !spec.flags.has(Flags::ADMIN)
-        {
+        if self.exec.gates.has(Gate::Monitor) && !spec.flags.has(Flags::SKIP_MONITOR) && !spec.flags.has(Flags::ADMIN) {
             self.tell_monitors(token, &request);
         }
         if in_multi && !NOT_QUEUED.contains(&command.spec.name) {
@@ -101,6 +102,35 @@ impl Core {
             return self.queue(token, command, spec, request);
         }
         self.run_command(token, command, spec, request);
+    }
+
+    /// Whether the client's user may do this.
+    #[cold]
+    fn judge_user(&mut self, token: Token, spec: &CommandSpec, request: &OwnedRequest) -> Result<(), String> {
+        let Some(conn) = self.conn(token) else { return Ok(()) };
+        let (session, args) = (&conn.session, request.args());
+        let in_multi = session.transaction.is_some();
+        let Err(denied) = session.user().check(spec, args) else {
+            // In a transaction, that is an error in the place of the command.
+            let sorts = if in_multi { Ok(()) } else { session.user().check_sort(spec, args) };
+            return sorts.map_err(str::to_string);
+        };
+        self.note_denied(token, spec, request, denied, if in_multi { Context::Multi } else { Context::TopLevel });
+        Err(denied.error(spec))
+    }
+
+    /// Whether the client's user still may do what the transaction was given, now that it is executed.
+    pub(super) fn judge_in_exec(&mut self, token: Token, spec: &CommandSpec, request: &OwnedRequest) -> Result<(), String> {
+        let Some(conn) = self.conn(token) else { return Ok(()) };
+        if conn.session.is_almighty() {
+            return Ok(());
+        }
+        let user = conn.session.user();
+        let Err(denied) = user.check(spec, request.args()) else {
+            return user.check_sort(spec, request.args()).map_err(str::to_string);
+        };
+        self.note_denied(token, spec, request, denied, Context::Multi);
+        Err(denied.error_in_exec())
     }
 
     /// Looks at the conditions in force; `None` if the request was refused or has to wait.

@@ -85,6 +85,11 @@ impl Core {
             let Some(command) = self.exec.registry.by_index(*index).copied() else { continue };
             let args = request.args();
             let spec = self.exec.spec_of(args).unwrap_or(command.spec);
+            if let Err(error) = self.judge_in_exec(token, spec, request) {
+                self.exec.tally.note_error(error.as_bytes());
+                self.reply(token, |reply| reply.error(error));
+                continue;
+            }
             match command.run {
                 Run::Server(handler) => self.run_server(token, handler, command.timed, spec, request),
                 Run::Keys(handler) | Run::AllKeys(handler) => {

@@ -236,7 +236,10 @@ impl Executor {
         let Run::Keys(handler) = command.run else {
             return Some(Stop::Core(OwnedRequest::new(args)));
         };
-        if !conn.session.is_plain() || !command.is_direct || !command.spec.check_arity(args.len()) {
+        if !command.is_direct || !command.spec.check_arity(args.len()) {
+            return Some(Stop::Core(OwnedRequest::new(args)));
+        }
+        if !conn.session.is_plain() && !conn.session.may_run_at_once(command.spec, args) {
             return Some(Stop::Core(OwnedRequest::new(args)));
         }
         if !self.gates.is_empty() {

@@ -365,7 +365,7 @@ impl Core {
         let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
         let Some(upstream) = self.link(generation) else { return };
         let addr = format!("{}:{}", upstream.host, upstream.port);
-        let mut session = Session::new(id, addr, String::new(), now, true);
+        let mut session = Session::new(id, addr, String::new(), now, &self.users);
         let log = self.replication.as_mut().map(|replication| &mut replication.log);
         if let Some(log) = log {
             if let Some(db) = linked.stream_db {

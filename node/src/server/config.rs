@@ -4,6 +4,7 @@
 //! (`Core::on_config_changed`); what cannot be changed while the node runs is refused here.
 
 use super::container::{self, Subcommands};
+use super::listening::{self, Plan};
 use crate::config::{Config, PrimaryAddress};
 use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
@@ -29,12 +30,8 @@ const HELP: &[&str] = &[
 ];
 
 /// Directives that Redis changes at run time and this node only at its start, with the reason.
-const ONLY_AT_START: &[(&str, &str)] = &[
-    ("port", "Koltso listens on the port it was started with; restart it to change that"),
-    ("bind", "Koltso listens on the addresses it was started with; restart it to change that"),
-    ("appendonly", "Koltso has no append-only file yet"),
-    ("tls-port", "Koltso does not speak TLS yet"),
-];
+const ONLY_AT_START: &[(&str, &str)] =
+    &[("appendonly", "Koltso has no append-only file yet"), ("tls-port", "Koltso does not speak TLS yet")];
 
 fn config(core: &mut Core, token: Token, request: &OwnedRequest) {
     container::run(core, token, request, SUBCOMMANDS, HELP);
@@ -61,13 +58,15 @@ fn set(core: &mut Core, token: Token, request: &OwnedRequest) {
     }
     let words: Vec<&[u8]> = args.from(2).collect();
     let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-    let local = core.conn(token).is_some_and(|conn| is_local(&conn.session.addr));
-    let changed: Result<Vec<&str>, String> = core.shared.change_config(|config| {
+    let local = core.conn(token).is_some_and(|conn| conn.session.by_unix || is_local(&conn.session.addr));
+    let (listening, cores) = (core.listeners.addresses(), core.peers.len());
+    let changed: Result<(Vec<&str>, Option<Plan>), String> = core.shared.change_config(|config| {
         let changed = config.set_many(&pairs, local)?;
         may_change_now(&changed)?;
-        Ok(changed)
+        let plan = listening::plan(config, &changed, &listening, cores)?;
+        Ok((changed, plan))
     });
-    let changed = match changed {
+    let (changed, plan) = match changed {
         Ok(changed) => changed,
         Err(error) => return core.refuse(token, &error),
     };
@@ -75,9 +74,21 @@ fn set(core: &mut Core, token: Token, request: &OwnedRequest) {
         let value = core.shared.config().get(&[name]).into_iter().next().map(|(_, value)| value).unwrap_or_default();
         notice(&format!("CONFIG SET {name} {}", String::from_utf8_lossy(&value)));
     }
+    if changed.contains(&"requirepass") {
+        let password = core.shared.config().requirepass.clone();
+        let _: Result<(), ()> = core.shared.change_users(|users| {
+            users.set_default_password(password.as_bytes());
+            Ok(())
+        });
+    }
+    let take_over = move |core: &mut Core| {
+        core.look_at_shared();
+        plan.iter().for_each(|plan| plan.carry_out(core));
+        core.look_at_users(0);
+    };
     // Within a transaction, the commands that follow find it in force here.
-    core.look_at_shared();
-    core.gather(token, Core::look_at_shared, |_, _, reply| reply.ok());
+    take_over(core);
+    core.gather(token, take_over, |_, _, reply| reply.ok());
 }
 
 /// Refuses what would have no effect before the next start.
@@ -107,7 +118,11 @@ fn rewrite(core: &mut Core, token: Token, _: &OwnedRequest) {
     }
     let Some(promise) = core.promise(token) else { return };
     core.on_log_core(move |core| {
-        let config = core.shared.config();
+        let mut config = (*core.shared.config()).clone();
+        config.users = match config.aclfile.is_empty() {
+            true => core.shared.users().declarations(&config),
+            false => Vec::new(),
+        };
         let write = move || {
             let outcome = rewrite_file(&config);
             match &outcome {
@@ -124,9 +139,9 @@ fn rewrite(core: &mut Core, token: Token, _: &OwnedRequest) {
 }
 
 /// Does something on a thread of its own.
-fn run_aside(work: impl FnOnce() + Send + 'static) {
-    if let Err(error) = std::thread::Builder::new().name("config-rewrite".to_string()).spawn(work) {
-        warning(&format!("CONFIG REWRITE failed: cannot start a thread: {error}"));
+pub fn run_aside(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name("writer".to_string()).spawn(work) {
+        warning(&format!("Cannot start a thread to write a file: {error}"));
     }
 }
 
@@ -186,9 +201,9 @@ mod tests {
     #[test]
     fn a_port_that_stays_as_it_is_is_no_change() {
         let mut config = Config::default();
-        let changed = config.set_many(&[("port", "6379"), ("maxmemory", "1mb")], false).unwrap();
+        let changed = config.set_many(&[("tls-port", "0"), ("maxmemory", "1mb")], false).unwrap();
         assert_eq!(may_change_now(&changed), Ok(()));
-        let changed = config.set_many(&[("port", "6380")], false).unwrap();
-        assert!(may_change_now(&changed).unwrap_err().contains("'port'"));
+        let changed = config.set_many(&[("tls-port", "6380")], false).unwrap();
+        assert!(may_change_now(&changed).unwrap_err().contains("'tls-port'"));
     }
 }

@@ -1,11 +1,14 @@
 //! PING, ECHO, HELLO, AUTH, SELECT, QUIT, RESET.
 
+use crate::acl::DEFAULT;
+use crate::acl::log::{Context, Reason};
 use crate::connection::{OwnedRequest, ReplyMode, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
 use koltso_proto::id::DbIndex;
 use koltso_proto::number::parse_i64;
 use koltso_proto::resp::Reply;
+use std::sync::Arc;
 
 pub const HANDLERS: &[(&str, ServerHandler)] =
     &[("ping", ping), ("echo", echo), ("hello", hello), ("auth", auth), ("select", select), ("quit", quit), ("reset", reset)];
@@ -55,7 +58,7 @@ fn reset(core: &mut Core, token: Token, _: &OwnedRequest) {
     core.unwatch(token);
     core.stop_monitoring(token);
     core.end_subscriptions(token);
-    let authenticated = core.exec.config.requirepass.is_empty();
+    let users = Arc::clone(&core.users);
     if let Some(conn) = core.conn(token) {
         conn.output.reply.resp3 = false;
         let session = &mut conn.session;
@@ -65,7 +68,7 @@ fn reset(core: &mut Core, token: Token, _: &OwnedRequest) {
         session.reply_mode = ReplyMode::On;
         session.no_touch = false;
         session.no_evict = false;
-        session.authenticated = authenticated;
+        session.log_out(&users);
     }
     core.reply(token, |reply| reply.status("RESET"));
 }
@@ -77,9 +80,9 @@ const NO_PASSWORD: &str = "ERR AUTH <password> called without any password confi
 fn auth(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
     let outcome = match args.len() {
-        2 if core.exec.config.requirepass.is_empty() => Err(NO_PASSWORD),
-        2 => core.authenticate(token, b"default", args.get(1)),
-        3 => core.authenticate(token, args.get(1), args.get(2)),
+        2 if core.users.default_user().nopass => Err(NO_PASSWORD),
+        2 => core.authenticate(token, request, DEFAULT, args.get(1)),
+        3 => core.authenticate(token, request, args.get(1), args.get(2)),
         _ => Err("ERR syntax error"),
     };
     match outcome {
@@ -90,14 +93,16 @@ fn auth(core: &mut Core, token: Token, request: &OwnedRequest) {
 
 impl Core {
     /// Lets a client in, or says why not.
-    fn authenticate(&mut self, token: Token, user: &[u8], password: &[u8]) -> Result<(), &'static str> {
-        let expected = self.exec.config.requirepass.as_bytes();
-        let known = user == b"default" && (expected.is_empty() || same_secret(password, expected));
-        if !known {
+    fn authenticate(&mut self, token: Token, request: &OwnedRequest, name: &[u8], password: &[u8]) -> Result<(), &'static str> {
+        let users = Arc::clone(&self.users);
+        let Some(user) = users.get(name).filter(|user| user.admits(password)) else {
+            let in_multi = self.conn(token).is_some_and(|conn| conn.session.transaction.is_some() || conn.session.in_exec);
+            let context = if in_multi { Context::Multi } else { Context::TopLevel };
+            self.note_denial(token, Reason::Auth, context, request.args().get(0), Some(name));
             return Err(WRONGPASS);
-        }
+        };
         if let Some(conn) = self.conn(token) {
-            conn.session.authenticated = true;
+            conn.session.log_in(user, &users);
         }
         Ok(())
     }
@@ -106,15 +111,6 @@ impl Core {
     pub fn databases(&self) -> usize {
         self.exec.config.databases as usize
     }
-}
-
-/// Compares without telling by its duration how much was right.
-fn same_secret(given: &[u8], expected: &[u8]) -> bool {
-    let mut differs = given.len() ^ expected.len();
-    for (i, byte) in given.iter().enumerate() {
-        differs |= usize::from(byte ^ expected[i % expected.len()]);
-    }
-    differs == 0
 }
 
 fn hello(core: &mut Core, token: Token, request: &OwnedRequest) {
@@ -129,12 +125,10 @@ fn hello(core: &mut Core, token: Token, request: &OwnedRequest) {
         }
     }
     let mut at = 2;
-    let mut name = None;
+    let (mut name, mut login) = (None, None);
     while at < args.len() {
         if args.is(at, "AUTH") && at + 2 < args.len() {
-            if let Err(error) = core.authenticate(token, args.get(at + 1), args.get(at + 2)) {
-                return core.refuse(token, error);
-            }
+            login = Some((args.get(at + 1), args.get(at + 2)));
             at += 3;
         } else if args.is(at, "SETNAME") && at + 1 < args.len() {
             name = Some(args.get(at + 1).to_vec());
@@ -143,6 +137,11 @@ fn hello(core: &mut Core, token: Token, request: &OwnedRequest) {
             let option = String::from_utf8_lossy(args.get(at)).into_owned();
             return core.refuse(token, &format!("ERR Syntax error in HELLO option '{option}'"));
         }
+    }
+    if let Some((user, password)) = login
+        && let Err(error) = core.authenticate(token, request, user, password)
+    {
+        return core.refuse(token, error);
     }
     let Some(conn) = core.conn(token) else { return };
     if !conn.session.authenticated {

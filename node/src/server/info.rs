@@ -16,21 +16,30 @@ fn info(core: &mut Core, token: Token, request: &OwnedRequest) {
     });
 }
 
-/// Gathers what these sections need, and has a reply made of it. Within `EXEC` the databases are counted at once, and the rest
-/// is what it is when the transaction is over.
+/// Gathers what these sections need, and has a reply made of it. Within `EXEC` the databases are counted at once, as is what
+/// this core has to say, where the transaction runs; what other cores say of their clients may come a moment later.
 pub fn with_facts(core: &mut Core, token: Token, sections: Sections, finish: impl FnOnce(&Facts, &mut Reply) + Send + 'static) {
     let part = move |core: &mut Core| CoreFacts::of(core, sections);
+    let in_exec = core.conn(token).is_some_and(|conn| conn.session.in_exec);
+    let own = in_exec.then(|| CoreFacts::of(core, sections));
+    let finish = move |core: &mut Core, mut parts: Vec<CoreFacts>, reply: &mut Reply| {
+        if let Some(own) = own {
+            let keyspace = std::mem::take(&mut parts[core.exec.id].keyspace);
+            parts[core.exec.id] = CoreFacts { keyspace, ..own };
+        }
+        finish(&Facts::new(core, parts), reply);
+    };
     if !facts::need_shards(sections) {
-        return core.gather(token, part, |core, parts, reply| finish(&Facts::new(core, parts), reply));
+        return core.gather(token, part, finish);
     }
     if !core.holds_all_in_exec(token) {
-        return core.gather_with_shards(token, part, |core, parts, reply| finish(&Facts::new(core, parts), reply));
+        return core.gather_with_shards(token, part, finish);
     }
     let now = core.exec.now;
     let counts: Vec<_> = core.exec.shards.iter().flatten().map(|shard| facts::keyspace(shard, now)).collect();
     core.gather(token, part, |core, mut parts, reply| {
         parts.iter_mut().zip(counts).for_each(|(part, count)| part.keyspace = count);
-        finish(&Facts::new(core, parts), reply);
+        finish(core, parts, reply);
     });
 }
 

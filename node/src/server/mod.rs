@@ -1,5 +1,6 @@
 //! Commands about the connection and the server: they run with the core in their hands instead of keys.
 
+mod acl;
 pub mod client;
 mod command;
 mod config;
@@ -9,12 +10,14 @@ mod debug;
 mod gather;
 mod info;
 pub mod latency;
+mod listening;
 mod memory;
 pub mod monitor;
 mod persistence;
 pub mod promise;
 mod pubsub;
 mod replication;
+pub mod secrets;
 pub mod shutdown;
 pub mod slowlog;
 mod time;
@@ -24,6 +27,7 @@ use crate::dispatch::registry::ServerHandler;
 
 /// Every family's commands, by lower-case name.
 pub const HANDLERS: &[&[(&str, ServerHandler)]] = &[
+    acl::HANDLERS,
     client::HANDLERS,
     command::HANDLERS,
     config::HANDLERS,

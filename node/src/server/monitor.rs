@@ -4,6 +4,7 @@ use crate::config::text::quote;
 use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
+use crate::server::secrets::without_secrets;
 use crate::shared::Gate;
 use koltso_proto::resp::Reply;
 use std::sync::atomic::Ordering;
@@ -40,7 +41,8 @@ impl Core {
         let now = crate::shared::now_us();
         let mut line =
             format!("+{}.{:06} [{} {}]", now / 1_000_000, now % 1_000_000, conn.session.db.0, conn.session.addr).into_bytes();
-        for arg in request.args().from(0) {
+        let shown = without_secrets(request);
+        for arg in shown.as_ref().unwrap_or(request).args().from(0) {
             line.push(b' ');
             quote(&mut line, arg);
         }

@@ -119,7 +119,7 @@ fn run_one(suite: &Suite, job: &Job, verbose: bool) -> std::io::Result<Outcome> 
         server = server.set("set-max-listpack-entries", 0);
     }
     let mut server = server.start();
-    let (mut outcome, text) = suite.run(&job.unit, server.port())?;
+    let (mut outcome, text) = suite.run(&job.unit, &server)?;
     if verbose {
         println!("{text}");
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::conformance::Outcome;
-use crate::server::{free_port, fresh_dir, redis_binary};
+use crate::server::{free_port, fresh_dir, koltso_binary, redis_binary};
+use crate::{Kind, Server};
 
 /// The suite looks for a port of its own among so many below `--baseport`.
 const PORTS_BELOW: u16 = 32;
@@ -32,6 +34,9 @@ const ADAPTED: [(&str, &str); 4] = [
         "    set val [r object encoding $key]\n    if {$enc eq {quicklist} && $val eq {listpack}} {set enc listpack}\n",
     ),
 ];
+
+/// Units that are only run against servers of their own, whose configuration they write: the suite starts them itself.
+const STARTS_SERVERS: [&str; 2] = ["unit/acl", "unit/acl-v2"];
 
 /// A copy of the suite that one unit at a time runs in.
 pub struct Suite {
@@ -73,6 +78,14 @@ impl Suite {
         Ok(())
     }
 
+    /// What the suite starts where it wants a server of its own.
+    fn put_server(&self, script: &str) -> io::Result<()> {
+        let path = self.dir.join("src/redis-server");
+        fs::remove_file(&path)?;
+        fs::write(&path, script)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+    }
+
     /// The names of all units.
     pub fn units(&self) -> io::Result<Vec<String>> {
         let output = Command::new("./runtest").arg("--list-tests").current_dir(&self.dir).output()?;
@@ -81,19 +94,27 @@ impl Suite {
         whole.then_some(units).ok_or_else(|| io::Error::other(format!("runtest --list-tests: {output:?}")))
     }
 
-    /// Runs a unit against the server at a port. What it printed comes with it.
-    pub fn run(&self, unit: &str, port: u16) -> io::Result<(Outcome, String)> {
+    /// Runs a unit against a server. What it printed comes with it.
+    pub fn run(&self, unit: &str, server: &Server) -> io::Result<(Outcome, String)> {
         let printed = self.dir.join("output");
         let base = free_port() + PORTS_BELOW;
         let mut command = Command::new("./runtest");
-        command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--singledb", "--tags", "-slow"]);
-        command.args(["--durable", "--single", unit, "--baseport", &base.to_string()]);
+        if STARTS_SERVERS.contains(&unit) {
+            self.put_server(&start_script(server.kind()))?;
+            command.args(["--clients", "1"]);
+        } else {
+            command.args(["--host", "127.0.0.1", "--port", &server.port().to_string(), "--singledb"]);
+        }
+        command.args(["--tags", "-slow", "--durable", "--single", unit, "--baseport", &base.to_string()]);
         command.args(["--timeout", &SILENCE.as_secs().to_string()]);
         let output = fs::File::create(&printed)?;
         command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output);
         // The suite starts processes of its own; they form a group that can be ended.
         command.current_dir(&self.dir).process_group(0);
         let in_time = wait(command.spawn()?)?;
+        if STARTS_SERVERS.contains(&unit) {
+            self.put_server(&start_script(Kind::Redis))?;
+        }
         let text = String::from_utf8_lossy(&fs::read(&printed)?).into_owned();
         let mut outcome = Outcome::parse(&text);
         if !in_time {
@@ -105,6 +126,15 @@ impl Suite {
         }
         Ok((outcome, text))
     }
+}
+
+/// A shell script that starts a server, and says its process id as the suite expects it.
+fn start_script(kind: Kind) -> String {
+    let (binary, cores) = match kind {
+        Kind::Koltso { cores } if kind.is_koltso() => (koltso_binary(), format!("--cores {cores}")),
+        _ => (redis_binary("redis-server"), String::new()),
+    };
+    format!("#!/bin/sh\necho \" PID: $$\"\nexec '{}' \"$@\" {cores}\n", binary.display())
 }
 
 impl Drop for Suite {

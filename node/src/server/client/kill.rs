@@ -1,6 +1,7 @@
 //! CLIENT KILL: by address, or by any filters together.
 
 use super::list::{ClientType, client_type};
+use crate::acl::Users;
 use crate::connection::{Closing, Peer, Session, Token};
 use crate::core::Core;
 use crate::replication::stream::Parked;
@@ -16,25 +17,26 @@ struct Filter {
     addr: Option<Vec<u8>>,
     laddr: Option<Vec<u8>>,
     max_age_s: Option<u64>,
+    user: Option<Vec<u8>>,
     /// Whether the one who asks is spared.
     skip_me: bool,
 }
 
 impl Filter {
-    fn parse(args: Args<'_>) -> Result<Self, String> {
+    fn parse(args: Args<'_>, users: &Users) -> Result<Self, String> {
         let mut filter = Filter { skip_me: true, ..Filter::default() };
         let mut at = 2;
         while at < args.len() {
             if at + 1 == args.len() {
                 return Err("ERR syntax error".to_string());
             }
-            filter.set(args, at)?;
+            filter.set(args, at, users)?;
             at += 2;
         }
         Ok(filter)
     }
 
-    fn set(&mut self, args: Args<'_>, at: usize) -> Result<(), String> {
+    fn set(&mut self, args: Args<'_>, at: usize, users: &Users) -> Result<(), String> {
         let value = args.get(at + 1);
         let above_zero = |error: &str| {
             let number = parse_i64(value).filter(|&number| number > 0);
@@ -52,8 +54,8 @@ impl Filter {
         } else if args.is(at, "LADDR") {
             self.laddr = Some(value.to_vec());
         } else if args.is(at, "USER") {
-            // There is one user.
-            if value != b"default" {
+            self.user = Some(value.to_vec());
+            if users.get(value).is_none() {
                 return Err(format!("ERR No such user '{}'", String::from_utf8_lossy(value)));
             }
         } else if args.is(at, "SKIPME") {
@@ -71,6 +73,7 @@ impl Filter {
         let age_s = now.0.saturating_sub(session.created.0) / 1000;
         self.id.is_none_or(|id| id == session.id)
             && self.kind.is_none_or(|wanted| wanted == kind)
+            && self.user.as_ref().is_none_or(|user| kind != ClientType::Master && **user == *session.user().name)
             && self.addr.as_ref().is_none_or(|addr| addr == session.addr.as_bytes())
             && self.laddr.as_ref().is_none_or(|laddr| laddr == session.laddr.as_bytes())
             && self.max_age_s.is_none_or(|max| age_s >= max)
@@ -80,8 +83,11 @@ impl Filter {
 /// `CLIENT KILL addr`, `CLIENT KILL filter value …`.
 pub fn kill(core: &mut Core, token: Token, args: Args<'_>) {
     let by_address = args.len() == 3;
-    let filter =
-        if by_address { Ok(Filter { addr: Some(args.get(2).to_vec()), ..Filter::default() }) } else { Filter::parse(args) };
+    let filter = if by_address {
+        Ok(Filter { addr: Some(args.get(2).to_vec()), ..Filter::default() })
+    } else {
+        Filter::parse(args, &core.users)
+    };
     let filter = match filter {
         Ok(filter) => filter,
         Err(error) => return core.refuse(token, &error),

@@ -7,6 +7,7 @@ use crate::replication::stream::{Parked, Replica};
 use koltso_proto::id::UnixMs;
 use koltso_proto::number::parse_i64;
 use koltso_proto::resp::Args;
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::os::fd::AsRawFd;
 
@@ -127,7 +128,10 @@ impl Core {
             oll: u64::from(omem > 0),
             omem,
             events: if conn.output.is_sending() { "rw" } else { "r" },
-            user: if matches!(conn.peer, Peer::Primary(_)) { "(superuser)" } else { "default" },
+            user: match conn.peer {
+                Peer::Primary(_) => "(superuser)".into(),
+                _ => String::from_utf8_lossy(&conn.session.user().name),
+            },
             resp: if conn.output.reply.resp3 { 3 } else { 2 },
         };
         line(&conn.session, self.exec.now, &figures)
@@ -151,7 +155,7 @@ fn parked_line(replica: &Replica, now: UnixMs) -> Option<String> {
         oll: 0,
         omem: 0,
         events: "r",
-        user: "default",
+        user: String::from_utf8_lossy(&session.user().name),
         resp: 2,
     };
     Some(line(session, now, &figures))
@@ -169,6 +173,7 @@ fn flags(conn: &Connection) -> String {
         ('b', matches!(conn.stall, Stall::Blocked | Stall::Paused)),
         ('d', session.watch.as_ref().is_some_and(|(flag, _)| flag.is_raised())),
         ('c', conn.closing == Closing::AfterReplies),
+        ('U', session.by_unix),
         ('e', session.no_evict),
         ('T', session.no_touch),
     ];
@@ -176,7 +181,7 @@ fn flags(conn: &Connection) -> String {
     if flags.is_empty() { "N".to_string() } else { flags }
 }
 
-struct Figures {
+struct Figures<'a> {
     fd: i32,
     flags: String,
     qbuf: usize,
@@ -186,11 +191,11 @@ struct Figures {
     oll: u64,
     omem: u64,
     events: &'static str,
-    user: &'static str,
+    user: Cow<'a, str>,
     resp: u8,
 }
 
-fn line(session: &Session, now: UnixMs, figures: &Figures) -> String {
+fn line(session: &Session, now: UnixMs, figures: &Figures<'_>) -> String {
     let seconds = |since: UnixMs| now.0.saturating_sub(since.0) / 1000;
     let transaction = session.transaction.as_deref();
     let multi = transaction.map_or(-1, |transaction| transaction.commands.len() as i64);
