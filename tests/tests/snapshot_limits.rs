@@ -386,3 +386,66 @@ fn a_save_is_refused_while_replicas_are_copied_to() {
         assert_eq!(client.must(&["EXEC"]).items()[0], Value::Simple("Background saving scheduled".into()));
     });
 }
+
+/// Fills a server with values that a snapshot shares instead of copying, and says how many keys that are.
+fn fill_with_large_values(client: &mut Client) -> i64 {
+    let text = "t".repeat(40_000);
+    let mut commands: Vec<Vec<String>> = (0..800).map(|i| vec!["SET".into(), format!("text:{i}"), text.clone()]).collect();
+    for i in 0..600 {
+        let fields = (0..600).flat_map(|field| [format!("field:{field}"), format!("{field:060}")]);
+        commands.push(["HSET".to_string(), format!("hash:{i}")].into_iter().chain(fields).collect());
+    }
+    for batch in commands.chunks(50) {
+        client.pipeline(batch).iter().for_each(|reply| assert!(!reply.is_error(), "{reply:?}"));
+    }
+    client.must(&["DBSIZE"]).int()
+}
+
+#[test]
+fn evictions_take_no_more_than_is_needed_while_a_snapshot_has_what_they_take() {
+    with_cores(|kind| {
+        let server = Server::with(kind).set("client-output-buffer-limit", "replica 0 0 0").start();
+        let mut client = server.client();
+        let keys = fill_with_large_values(&mut client);
+        let at_cut = digest(&mut client);
+        let mut replica = stuck(&server, true);
+        client.must(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]).ok();
+        let memory = client.info("memory");
+        let limit = memory.int("used_memory") - memory.int("mem_not_counted_for_evict") - (8 << 20);
+        client.must(&["CONFIG", "SET", "maxmemory", &limit.to_string()]).ok();
+        eventually_for(SOON, "there is room again", || {
+            client.must(&["SET", "after", "it"]).ok();
+            let info = client.info("memory");
+            must(info.int("used_memory") - info.int("mem_not_counted_for_evict") <= limit, || format!("{info:?}"))
+        });
+        let left = client.must(&["DBSIZE"]).int();
+        assert!(left > keys * 7 / 10, "{left} keys of {keys} are left: {:?}", client.info("everything"));
+        assert!(left < keys, "nothing was evicted");
+        assert!(digest_of_file(&replica.transfer().unwrap().rdb) == at_cut, "the copy is not the data of the cut");
+        wait_all_free(&server);
+        let info = client.info("memory");
+        assert!(info.int("used_memory") - info.int("mem_not_counted_for_evict") <= limit + (1 << 20), "{info:?}");
+        assert_eq!(client.info("persistence").int("snapshots_given_up"), 0);
+    });
+}
+
+#[test]
+fn what_a_snapshot_keeps_of_a_flushed_database_is_counted() {
+    with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        let at_cut = digest(&mut client);
+        let mut replica = stuck(&server, true);
+        client.must(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).ok();
+        client.must(&["CONFIG", "SET", "maxmemory", "40mb"]).ok();
+        client.must(&["FLUSHALL"]).ok();
+        let info = client.info("persistence");
+        assert!(info.int("current_cow_size") > 40 << 20, "{info:?}");
+        for i in 0..1000 {
+            client.must(&["SET", &format!("new:{i}"), "value"]).ok();
+        }
+        assert_eq!(client.must(&["DBSIZE"]).int(), 1000, "what is kept for the snapshot was counted as data");
+        assert!(digest_of_file(&replica.transfer().unwrap().rdb) == at_cut, "the copy is not the data of the cut");
+        wait_all_free(&server);
+    });
+}

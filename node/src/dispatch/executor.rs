@@ -81,6 +81,8 @@ pub struct Executor {
     pub time_all: bool,
     /// What snapshots hold.
     pub snapshot: Arc<crate::snapshot::Gauges>,
+    /// What was counted last of the strings that left on this core and that a snapshot still has, in bytes.
+    pub leftovers_counted: u64,
     /// What cores know of each other about memory.
     pub pressure: Arc<Pressure>,
     /// Whether there is more to evict than was possible at once.
@@ -120,6 +122,7 @@ impl Executor {
             registry: registry(),
             time_all: false,
             snapshot: Arc::default(),
+            leftovers_counted: 0,
             pressure: Arc::new(Pressure::new(cores)),
             evicting: false,
             relief: ShardSet::default(),

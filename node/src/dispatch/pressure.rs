@@ -2,7 +2,7 @@
 //!
 //! A core evicts from the shards that are here. Where these have nothing that may go, and other shards do, the write is let
 //! through, and their cores are told at the end of the turn to evict as well: they do so in slices, until memory is below its
-//! limit again. So does a core itself that has very much to evict. A write is refused only where no shard has anything to give;
+//! limit again. So does a core itself that has very much to evict. What a snapshot keeps of what is evicted does not count. A write is refused only where no shard has anything to give;
 //! cores know that of each other from counts that each one publishes once a turn.
 
 use super::executor::Executor;
@@ -11,7 +11,7 @@ use super::shard_set::ShardSet;
 use crate::config::NotifyFlags;
 use crate::shard::Shard;
 use crate::shard::eviction::EvictionPolicy;
-use crate::shard::graveyard;
+use crate::shard::{graveyard, leftovers};
 use crate::shared::Gate;
 use rand::RngExt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 
 /// How long a core evicts before anything else has its turn.
 const EVICTION_BUDGET: Duration = Duration::from_micros(500);
+/// How many large values are looked at, to see what a snapshot has of them alone, before anything is evicted.
+const LOOKS_PRESSED: usize = 256;
+/// And how many strings for each of them: those are quickly looked at.
+const LEFTOVER_LOOKS: usize = 16;
 /// Keys evicted between two looks at the clock.
 const EVICTION_STEP: usize = 16;
 
@@ -92,8 +96,8 @@ impl Executor {
 
     fn has_room(&self) -> bool {
         let limit = self.config.maxmemory;
-        // Nor does what a snapshot keeps of what evictions take away.
-        let spared = self.pressure.not_counted.load(Ordering::Relaxed) + self.snapshot.memory.load(Ordering::Relaxed);
+        // Nor does what snapshots hold: where they have what evictions take away, evictions would go on for nothing.
+        let spared = self.pressure.not_counted.load(Ordering::Relaxed) + self.snapshot.memory();
         limit == 0 || crate::alloc::used().saturating_sub(spared) <= limit
     }
 
@@ -120,13 +124,33 @@ impl Executor {
         load.volatile.store(volatile, Ordering::Relaxed);
     }
 
+    /// Counts anew what a snapshot keeps of what left the shards that are here. Looks at about `looks` more large values than
+    /// those that changed last.
+    pub fn count_held(&mut self, looks: usize) {
+        if self.leftovers_counted > 0 || !leftovers::is_empty() {
+            self.snapshot.recount(&mut self.leftovers_counted, leftovers::bytes(looks.saturating_mul(LEFTOVER_LOOKS)));
+        }
+        for shard in self.shards.iter_mut().filter_map(Option::as_deref_mut) {
+            if shard.held_counted > 0 || shard.is_snapshotting() {
+                let held = shard.snapshot_held(looks);
+                self.snapshot.recount(&mut shard.held_counted, held);
+            }
+        }
+    }
+
     fn evict_for(&mut self, budget: Duration) -> Evicted {
         let until = Instant::now() + budget;
         loop {
+            // Some of what was counted as held may be gone by now.
+            self.count_held(LOOKS_PRESSED);
+            if self.has_room() {
+                return Evicted::Enough;
+            }
             // What is on its way out must be gone before more is given up for it.
             if !graveyard::is_empty() {
                 let all = graveyard::dig(until, drop);
                 crate::alloc::settle();
+                self.count_held(LOOKS_PRESSED);
                 if self.has_room() {
                     return Evicted::Enough;
                 }
@@ -143,8 +167,9 @@ impl Executor {
                 }
                 // Every key counts: limits may be small.
                 crate::alloc::settle();
+                self.count_held(1);
                 if self.has_room() {
-                    return Evicted::Enough;
+                    break;
                 }
             }
             if Instant::now() >= until {

@@ -32,7 +32,7 @@ impl MemoryFacts {
     pub fn of(facts: &Facts) -> Self {
         let used = crate::alloc::used();
         let (log, clients) = (facts.log(), facts.clients());
-        let snapshot = facts.shared.snapshot.memory.load(Relaxed);
+        let snapshot = facts.shared.snapshot.memory();
         MemoryFacts {
             used,
             resident: process::resident(),

@@ -14,9 +14,10 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.section("Persistence");
     report.put_flag("loading", facts.shared.gates().has(Gate::Loading));
     report.put_flag("async_loading", facts.log().is_syncing);
-    // Nothing is copied on write: what a snapshot costs is what is encoded and waits to be sent or written.
+    // What a snapshot costs: what is encoded and waits to be sent or written, and what it keeps of values that writes have
+    // changed or taken away.
     report.put("current_cow_peak", if in_progress { snapshot.memory_peak.load(Relaxed) } else { 0 });
-    report.put("current_cow_size", snapshot.memory.load(Relaxed));
+    report.put("current_cow_size", snapshot.memory());
     report.put("current_cow_size_age", 0);
     report.put("current_fork_perc", "0.00");
     report.put("current_save_keys_processed", 0);

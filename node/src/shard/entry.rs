@@ -2,6 +2,7 @@
 //!
 //! [`Entry`] is one that stands alone, on its way into or out of a table; [`EntryRef`] and [`EntryMut`] are views of one inside.
 
+use super::leftovers;
 pub use super::packed::EntryRef;
 use super::packed::{Body, INLINE_LEN_MAX, NewBody};
 use super::table::{Spot, Table};
@@ -166,6 +167,7 @@ impl EntryMut<'_> {
         let segment = self.table.segment_mut(self.spot);
         if let Some(value) = segment.owned_value_mut(self.spot.slot) {
             let Value::Str(bytes) = value else { return None };
+            leftovers::leaves(bytes);
             let result = edit(Arc::make_mut(bytes));
             segment.set_raw(self.spot.slot, true);
             return Some(result);

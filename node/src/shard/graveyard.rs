@@ -4,6 +4,7 @@
 //! wait for them. What a segment drops comes here; what is quick is dropped at once, the rest is kept by the thread, which takes
 //! it apart between other things. A thread that never does still drops it in the end.
 
+use super::leftovers;
 use super::value::Value;
 use std::cell::RefCell;
 use std::time::Instant;
@@ -26,6 +27,8 @@ pub(super) fn bury(value: Value) {
 pub(super) fn drop_value(value: Value) {
     if value.is_slow_to_drop() {
         bury(value);
+    } else if let Value::Str(text) = &value {
+        leftovers::leaves(text);
     }
 }
 
@@ -40,7 +43,8 @@ pub fn dig(until: Instant, mut take_string: impl FnMut(Value)) -> bool {
     loop {
         let Some(mut value) = GRAVES.with_borrow_mut(Vec::pop) else { return true };
         loop {
-            if matches!(value, Value::Str(_)) {
+            if let Value::Str(text) = &value {
+                leftovers::leaves(text);
                 take_string(value);
                 break;
             }

@@ -14,6 +14,7 @@ pub mod expiry;
 pub mod field_expiry;
 pub mod graveyard;
 pub mod keyspace;
+pub mod leftovers;
 #[allow(unsafe_code)]
 mod packed;
 pub mod rdb_sink;
@@ -66,6 +67,8 @@ pub struct Shard {
     pub watch: WatchList,
     /// What is counted.
     pub stats: ShardStats,
+    /// What was counted last of what a snapshot keeps of this shard, in bytes.
+    pub held_counted: u64,
     /// A data set being loaded.
     staging: Option<Vec<Table>>,
     /// Tables that were flushed, but belong to a snapshot that is being taken.
@@ -85,6 +88,7 @@ impl Shard {
             replica: false,
             watch: WatchList::default(),
             stats: ShardStats::default(),
+            held_counted: 0,
             staging: None,
             detached: Vec::new(),
             dropping: Vec::new(),
@@ -121,8 +125,9 @@ impl Shard {
 
     /// Puts a table aside that is not a database any more. A small one is dropped at once; and what was put aside before must go
     /// first, so that this cannot pile up.
-    fn discard(&mut self, table: Table) {
+    fn discard(&mut self, mut table: Table) {
         if table.cut.is_some() {
+            table.leave_to_cut();
             self.detached.push(table);
         } else if table.len() > DROP_AT_ONCE_MAX {
             self.dropping.retain(|older| older.len() <= DROP_AT_ONCE_MAX);

@@ -24,6 +24,12 @@ const ELEMENTS_AT_ONCE_MAX: usize = 512;
 /// Strings longer than this are shared and encoded elsewhere, in bytes.
 const STRING_AT_ONCE_MAX: usize = 16 * 1024;
 
+/// How many of the values that were put off last are looked at, to see what the table still has of them.
+const LAST_LOOKS: usize = 2;
+
+/// What a single value counts for at most where what is to be encoded piles up, in bytes.
+const WEIGHT_MAX: usize = 128 << 20;
+
 /// Where encoded entries go.
 pub trait EncodedSink: Send + Sync {
     /// Takes whole entries of one database.
@@ -72,6 +78,8 @@ struct Deferred {
     out: Vec<u8>,
     value: Value,
     writer: BodyWriter,
+    /// How many bytes of the value nobody else has any more, when that was last looked at.
+    held: usize,
 }
 
 /// Encodes the entries of one database.
@@ -81,6 +89,12 @@ pub struct RdbSink {
     lzf: Option<Lzf>,
     out: Vec<u8>,
     deferred: VecDeque<Deferred>,
+    /// The sum of what these hold.
+    held: usize,
+    /// The same with each counting for [`WEIGHT_MAX`] at most.
+    backlog: usize,
+    /// Which of them is looked at next.
+    next_look: usize,
     target: Arc<dyn EncodedSink>,
 }
 
@@ -88,7 +102,7 @@ impl RdbSink {
     /// A sink for the entries of `db`.
     pub fn new(db: DbIndex, options: RdbOptions, target: Arc<dyn EncodedSink>) -> Self {
         let lzf = options.compress.then(Lzf::new);
-        RdbSink { db, options, lzf, out: Vec::new(), deferred: VecDeque::new(), target }
+        RdbSink { db, options, lzf, out: Vec::new(), deferred: VecDeque::new(), held: 0, backlog: 0, next_look: 0, target }
     }
 
     #[inline]
@@ -129,7 +143,16 @@ impl RdbSink {
             return self.target.send_string(self.db, out, text, self.options.compress);
         }
         let writer = BodyWriter::new(self.options.version);
-        self.deferred.push_back(Deferred { parts: Vec::new(), out, value, writer });
+        self.deferred.push_back(Deferred { parts: Vec::new(), out, value, writer, held: 0 });
+    }
+
+    fn look_at(&mut self, nth: usize) {
+        if let Some(deferred) = self.deferred.get_mut(nth) {
+            let (old, new) = (deferred.held, deferred.value.unshared_bytes());
+            deferred.held = new;
+            self.held = self.held - old + new;
+            self.backlog = self.backlog - old.min(WEIGHT_MAX) + new.min(WEIGHT_MAX);
+        }
     }
 
     fn send(&mut self) {
@@ -168,12 +191,30 @@ impl SegmentSink for RdbSink {
         if first.out.len() >= CHUNK_LEN || (whole && !first.out.is_empty()) {
             first.parts.push(std::mem::take(&mut first.out));
         }
-        if whole && let Some(Deferred { parts, value, .. }) = self.deferred.pop_front() {
+        if whole && let Some(Deferred { parts, value, held, .. }) = self.deferred.pop_front() {
+            self.held -= held;
+            self.backlog -= held.min(WEIGHT_MAX);
             // Nobody else may have it any more.
             graveyard::drop_value(value);
             self.target.send_parts(self.db, parts);
         }
         !self.deferred.is_empty()
+    }
+
+    fn held(&mut self, looks: usize) -> usize {
+        // The first is the one that is being encoded; the last came with the last write. The others take turns.
+        let len = self.deferred.len();
+        self.look_at(0);
+        (len.saturating_sub(LAST_LOOKS)..len).for_each(|nth| self.look_at(nth));
+        for _ in 0..looks.min(len) {
+            self.next_look = if self.next_look < len { self.next_look + 1 } else { 0 };
+            self.look_at(self.next_look);
+        }
+        self.held
+    }
+
+    fn backlog(&self) -> usize {
+        self.backlog
     }
 
     fn finish(&mut self) {

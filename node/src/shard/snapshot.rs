@@ -11,7 +11,7 @@
 
 use super::Shard;
 use super::entry::EntryRef;
-use super::packed::SegmentIter;
+use super::packed::{Segment, SegmentIter};
 use super::rdb_sink::{EncodedSink, RdbOptions, RdbSink};
 use super::table::{Spot, Table};
 use koltso_proto::id::DbIndex;
@@ -31,6 +31,16 @@ pub trait SegmentSink: Send {
         let _ = budget;
         false
     }
+    /// Bytes that only the sink keeps any more, because the table has changed or dropped what it shared with it. Looks anew at
+    /// about `looks` of the values that were put off.
+    fn held(&mut self, looks: usize) -> usize {
+        let _ = looks;
+        0
+    }
+    /// As many of these bytes as must be written before they pile up, each value counting for a limited number at most.
+    fn backlog(&self) -> usize {
+        0
+    }
     /// Says that there are no more.
     fn finish(&mut self);
 }
@@ -40,6 +50,8 @@ pub(super) struct Cut {
     sink: Box<dyn SegmentSink>,
     /// Segments with lower numbers have been saved.
     next: u32,
+    /// If the table was flushed: about how many bytes each segment keeps for the snapshot alone.
+    segment_len: usize,
 }
 
 /// Whether there is more to do.
@@ -65,7 +77,22 @@ pub struct TableAtCut {
 impl Table {
     pub(super) fn begin_cut(&mut self, sink: Box<dyn SegmentSink>) {
         self.epoch = self.epoch.wrapping_add(1);
-        self.cut = Some(Box::new(Cut { sink, next: 0 }));
+        self.cut = Some(Box::new(Cut { sink, next: 0, segment_len: 0 }));
+    }
+
+    /// The table has been flushed: from now on, it is there for the snapshot alone.
+    pub(super) fn leave_to_cut(&mut self) {
+        let segment_len = self.sampled_bytes() / self.segments.len() as usize;
+        if let Some(cut) = &mut self.cut {
+            cut.segment_len = segment_len;
+        }
+    }
+
+    /// Bytes that are there for the snapshot alone; see [`SegmentSink::held`].
+    fn held(&mut self, looks: usize) -> usize {
+        let segments = self.segments.len();
+        let Some(cut) = &mut self.cut else { return 0 };
+        cut.sink.held(looks) + cut.segment_len * segments.saturating_sub(cut.next) as usize
     }
 
     /// Hands the entry at a spot, which was just found, to the snapshot if it has not got it yet. Must be called before the entry
@@ -154,9 +181,13 @@ impl Table {
             let number = cut.next;
             cut.next += 1;
             let part = self.segments.get(number);
+            let flushed = cut.segment_len > 0;
             if part.saved_epoch != self.epoch {
                 seen += part.entries.len();
                 self.save(number);
+            }
+            if flushed {
+                self.segments.get_mut(number).entries = Segment::new();
             }
             seen += 1;
         }
@@ -211,6 +242,17 @@ impl Shard {
     pub fn snapshot_go_on(&mut self, budget: usize) -> bool {
         let mut cuts = self.dbs.iter_mut().chain(&mut self.detached).filter_map(|table| table.cut.as_mut());
         cuts.any(|cut| cut.sink.go_on(budget))
+    }
+
+    /// Bytes that are kept for the snapshot alone, without those that are encoded. Looks anew at about `looks` of the large values
+    /// that it shares with each database.
+    pub fn snapshot_held(&mut self, looks: usize) -> usize {
+        self.dbs.iter_mut().chain(&mut self.detached).map(|table| table.held(looks)).sum()
+    }
+
+    /// How many of these bytes belong to values that have been taken away and are still to be encoded. Very large ones count for less.
+    pub fn snapshot_backlog(&self) -> usize {
+        self.dbs.iter().chain(&self.detached).filter_map(|table| table.cut.as_ref()).map(|cut| cut.sink.backlog()).sum()
     }
 
     /// Forgets the snapshot; the sinks are dropped without being finished.

@@ -317,3 +317,29 @@ fn flushing_and_swapping_tell_the_watchers_of_keys_that_were_there() {
     assert!(shard.dbs[1].is_empty());
     assert!(!flags[1].is_raised());
 }
+
+#[test]
+fn what_leaves_a_shard_and_stays_with_a_snapshot_is_counted_until_it_is_encoded() {
+    let mut shard = Shard::new(ShardId(0), 2);
+    for key in [b"deleted", b"changed"] {
+        let mut set = value::Set::default();
+        for n in 0..100_000 {
+            set.add(format!("a member of some length, number {n}").as_bytes(), &Thresholds::default());
+        }
+        shard.dbs[0].set_value(key, Value::Set(set), None, NOW);
+    }
+    let options = RdbOptions { version: 10, access: AccessNote::None, compress: false };
+    let target: Arc<dyn EncodedSink> = Arc::<Chunks>::default();
+    shard.begin_rdb_snapshot(options, &target);
+    let mut entry = shard.dbs[0].find_mut(b"changed").unwrap();
+    let value::ValueMut::Set(set) = entry.value_mut() else { panic!("a set") };
+    set.add(b"one more", &Thresholds::default());
+    assert!(shard.snapshot_held(8) < 500_000, "nearly all of it is still there: {}", shard.snapshot_held(8));
+    shard.dbs[0].delete(b"deleted");
+    while !graveyard::dig(std::time::Instant::now() + std::time::Duration::from_millis(1), drop) {}
+    let held = shard.snapshot_held(8);
+    assert!((4_000_000..16_000_000).contains(&held), "{held}");
+    assert!(shard.snapshot_backlog() > 4_000_000);
+    while shard.snapshot_step(1000) == SnapshotProgress::More {}
+    assert_eq!((shard.snapshot_held(8), shard.snapshot_backlog()), (0, 0));
+}

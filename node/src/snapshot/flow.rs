@@ -8,13 +8,16 @@ use tokio::sync::Notify;
 const WALKED_LEN_MAX: usize = 8 << 20;
 /// What each core may have under way of that at least, in bytes; few chunks.
 const SHARE_LEN_MIN: usize = 512 << 10;
-/// Encoded bytes that may wait for the service thread, which takes them as fast as it can. Beyond this the snapshot is given up.
+/// Bytes that may wait for the service thread, which takes them as fast as it can: encoded ones, and values that writes have taken
+/// away. Beyond this the snapshot is given up.
 const QUEUED_LEN_MAX: usize = 256 << 20;
 /// What a single piece counts for at most: a huge value must not end the snapshot because of the small ones behind it.
 const WEIGHT_MAX: usize = QUEUED_LEN_MAX / 2;
 
-fn weight(own: usize) -> usize {
-    own.min(WEIGHT_MAX)
+const TOO_FAST: &str = "writes came faster than what they change could be put aside";
+
+fn weight(len: usize) -> usize {
+    len.min(WEIGHT_MAX)
 }
 
 /// What the cores and the service thread share about one snapshot.
@@ -72,15 +75,22 @@ impl Flow {
     pub(super) fn sent(&self, shard: usize, own: usize, shared: usize) -> Sent {
         let len = own + shared;
         self.shards[shard].in_flight.fetch_add(len, Ordering::AcqRel);
-        if self.queued.fetch_add(weight(own), Ordering::AcqRel) > QUEUED_LEN_MAX {
-            self.give_up("writes came faster than what they change could be put aside");
+        if self.queued.fetch_add(weight(len), Ordering::AcqRel) > QUEUED_LEN_MAX {
+            self.give_up(TOO_FAST);
         }
-        Sent { shard, len, own, _held: Held::new(own, &self.gauges) }
+        Sent { shard, len, _held: Held::new(own, &self.gauges) }
     }
 
     /// On the service thread: this has been taken from the queue.
     pub fn received(&self, sent: &Sent) {
-        self.queued.fetch_sub(weight(sent.own), Ordering::AcqRel);
+        self.queued.fetch_sub(weight(sent.len), Ordering::AcqRel);
+    }
+
+    /// On a core: so many bytes of values that writes have taken away are still to be encoded.
+    pub(super) fn limit_backlog(&self, len: usize) {
+        if self.queued.load(Ordering::Acquire).saturating_add(len) > QUEUED_LEN_MAX {
+            self.give_up(TOO_FAST);
+        }
     }
 
     /// On a core: whether what writers have put off may go on while the walk may not.
@@ -136,11 +146,13 @@ impl Flow {
     }
 }
 
-/// What snapshots hold, all of them together, for `INFO`; bytes.
+/// What snapshots hold, all of them together, for `INFO` and for evictions; bytes.
 #[derive(Debug, Default)]
 pub struct Gauges {
     /// Encoded and in memory.
-    pub memory: AtomicU64,
+    encoded: AtomicU64,
+    /// Values that the keyspace has not any more.
+    values: AtomicU64,
     /// The most of that during the current snapshot, or the last one.
     pub memory_peak: AtomicU64,
     /// Encoded and in temporary files.
@@ -152,7 +164,28 @@ pub struct Gauges {
 impl Gauges {
     /// A snapshot begins.
     pub(super) fn begin(&self) {
-        self.memory_peak.store(self.memory.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.memory_peak.store(self.memory(), Ordering::Relaxed);
+    }
+
+    /// What is in memory: encoded, or as values that the keyspace has not any more.
+    pub fn memory(&self) -> u64 {
+        self.encoded.load(Ordering::Relaxed) + self.values.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing that cores have sent is in memory.
+    pub fn is_empty(&self) -> bool {
+        self.encoded.load(Ordering::Relaxed) == 0
+    }
+
+    /// On a core: counts values anew that were counted as `counted` before.
+    pub fn recount(&self, counted: &mut u64, now: usize) {
+        let (old, new) = (*counted, now as u64);
+        if old != new {
+            *counted = new;
+            // Wraps around in between where it falls.
+            self.values.fetch_add(new.wrapping_sub(old), Ordering::Relaxed);
+            self.memory_peak.fetch_max(self.memory(), Ordering::Relaxed);
+        }
     }
 }
 
@@ -163,8 +196,6 @@ pub struct Sent {
     pub shard: usize,
     /// How many they are, encoded.
     pub len: usize,
-    /// How many of them are in memory of their own.
-    own: usize,
     _held: Held,
 }
 
@@ -178,15 +209,15 @@ struct Held {
 impl Held {
     fn new(len: usize, gauges: &Arc<Gauges>) -> Self {
         let len = len as u64;
-        let now = gauges.memory.fetch_add(len, Ordering::Relaxed) + len;
-        gauges.memory_peak.fetch_max(now, Ordering::Relaxed);
+        gauges.encoded.fetch_add(len, Ordering::Relaxed);
+        gauges.memory_peak.fetch_max(gauges.memory(), Ordering::Relaxed);
         Held { len, gauges: Arc::clone(gauges) }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.gauges.memory.fetch_sub(self.len, Ordering::Relaxed);
+        self.gauges.encoded.fetch_sub(self.len, Ordering::Relaxed);
     }
 }
 
@@ -230,10 +261,32 @@ mod tests {
         assert!(flow.consumed(0, 1), "then the core is woken");
         assert!(!flow.consumed(0, 1), "once");
         assert!(flow.may_walk(0));
-        assert_eq!(flow.gauges.memory.load(Ordering::Relaxed), share as u64 - 100, "what is shared costs nothing");
+        assert_eq!(flow.gauges.memory(), share as u64 - 100, "what is shared costs nothing");
         drop(held);
-        assert_eq!(flow.gauges.memory.load(Ordering::Relaxed), 0);
+        assert_eq!(flow.gauges.memory(), 0);
         assert_eq!(flow.gauges.memory_peak.load(Ordering::Relaxed), share as u64 - 100);
+    }
+
+    #[test]
+    fn large_values_that_nobody_encodes_end_the_snapshot() {
+        let flow = Flow::new(1, Arc::default());
+        flow.limit_backlog(QUEUED_LEN_MAX);
+        assert!(!flow.is_given_up());
+        let _held = flow.sent(0, 1, 0);
+        flow.limit_backlog(QUEUED_LEN_MAX);
+        assert!(flow.is_given_up());
+    }
+
+    #[test]
+    fn what_leaves_the_keyspace_and_stays_with_a_snapshot_is_counted_until_it_is_gone() {
+        let gauges = Gauges::default();
+        let mut counted = [0, 0];
+        gauges.recount(&mut counted[0], 1000);
+        gauges.recount(&mut counted[1], 500);
+        gauges.recount(&mut counted[0], 200);
+        assert_eq!((gauges.memory(), gauges.memory_peak.load(Ordering::Relaxed)), (700, 1500));
+        counted.iter_mut().for_each(|counted| gauges.recount(counted, 0));
+        assert_eq!(gauges.memory(), 0);
     }
 
     #[test]
@@ -242,10 +295,10 @@ mod tests {
         let held = [flow.sent(0, QUEUED_LEN_MAX / 2, 0), flow.sent(0, QUEUED_LEN_MAX, 0)];
         flow.received(&held[1]);
         assert!(!flow.is_given_up(), "one piece may be of any size");
-        let _more = [flow.sent(0, QUEUED_LEN_MAX / 2, QUEUED_LEN_MAX), flow.sent(0, 1, 0)];
+        let _more = [flow.sent(0, QUEUED_LEN_MAX / 4, QUEUED_LEN_MAX / 4), flow.sent(0, 0, 1)];
         assert!(!flow.is_given_up() && !flow.may_catch_up());
-        let _too_many = flow.sent(0, 1, 0);
-        assert!(flow.is_given_up());
+        let _too_many = flow.sent(0, 0, 1);
+        assert!(flow.is_given_up(), "what is shared counts as well");
         flow.give_up("another reason");
         assert_eq!(flow.gauges.given_up.load(Ordering::Relaxed), 1);
     }

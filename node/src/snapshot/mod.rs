@@ -19,6 +19,7 @@ use pace::Pace;
 use crate::core::{Core, Message};
 use crate::logging::warning;
 use crate::replication::stream::ReplicaInfo;
+use crate::shard::leftovers;
 use crate::shard::rdb_sink::{AccessNote, EncodedSink, RdbOptions};
 use crate::shard::snapshot::Progress;
 use bytes::Bytes;
@@ -34,6 +35,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 const VERSION_DEFAULT: u32 = 10;
 /// Entries walked between two looks at the clock.
 const STEP_ENTRIES: usize = 64;
+/// How many of the large values that writes have put off are looked at in one turn, to see what the shard still has of them.
+const LOOKS: usize = 8;
 
 /// A piece of a snapshot.
 #[derive(Debug)]
@@ -220,6 +223,27 @@ impl Core {
 
     /// Walks on for a moment; true if there is more to walk at once.
     pub(crate) fn slice_of_snapshot(&mut self) -> bool {
+        if self.walk.is_none() && self.exec.leftovers_counted == 0 && leftovers::is_empty() {
+            return false;
+        }
+        let busy = self.walk_on();
+        self.count_held();
+        busy
+    }
+
+    /// Counts anew what the snapshot keeps of values that have left the shard, and gives it up if that gets out of hand.
+    fn count_held(&mut self) {
+        if !self.snapshot_is_running() && self.shared.snapshot.is_empty() {
+            leftovers::forget();
+        }
+        self.exec.count_held(LOOKS);
+        let shard = self.exec.shards[self.exec.id].as_deref();
+        if let (Some(walk), Some(shard)) = (&self.walk, shard) {
+            walk.sink.flow.limit_backlog(shard.snapshot_backlog());
+        }
+    }
+
+    fn walk_on(&mut self) -> bool {
         let serving = self.coalesce.is_anybody_active();
         let Some(walk) = &mut self.walk else { return false };
         let Some(shard) = self.exec.shards[self.exec.id].as_deref_mut() else { return false };

@@ -18,6 +18,7 @@ mod view;
 
 use super::entry::Entry;
 use super::graveyard;
+use super::leftovers;
 use super::value::{Value, ValueMut};
 use ahash::RandomState;
 use arena::{Arena, SlotIndex, Slots};
@@ -458,6 +459,9 @@ unsafe fn drop_value(value: NonNull<Value>) {
         if value.as_ref().is_slow_to_drop() {
             graveyard::bury(value.read());
         } else {
+            if let Value::Str(text) = value.as_ref() {
+                leftovers::leaves(text);
+            }
             value.drop_in_place();
         }
     }

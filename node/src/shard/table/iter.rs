@@ -3,12 +3,16 @@
 use super::Table;
 use crate::shard::entry::EntryRef;
 use crate::shard::packed::SegmentIter;
+use crate::shard::value::Value;
 use rand::{Rng, RngExt};
 
 /// Cursors are the top bits of a hash, so many of them.
 const CURSOR_BITS: u32 = 48;
 /// How many segments a scan looks at for each entry that it is asked for, before it lets others do something.
 const SCAN_SEGMENTS_PER_ENTRY: usize = 4;
+/// How many segments, and how many entries of each, are looked at to see what a table takes.
+const SIZE_SEGMENTS: u32 = 16;
+const SIZE_ENTRIES: usize = 16;
 /// How often a random place is tried before the next entry is taken from there on.
 const RANDOM_TRIES: usize = 200;
 
@@ -66,6 +70,20 @@ impl Table {
         let numbers = (start..self.segments.len()).chain(0..start);
         let full = numbers.map(|number| &self.segments.get(number).entries).find(|entries| entries.len() > 0)?;
         full.iter().nth(rng.random_range(0..full.len()))
+    }
+
+    /// About how many bytes the table takes, values included, from a few samples.
+    pub(in crate::shard) fn sampled_bytes(&self) -> usize {
+        let step = self.segments.len().div_ceil(SIZE_SEGMENTS).max(1) as usize;
+        let (mut bytes, mut entries) = (0.0, 0);
+        for part in self.segments.iter().step_by(step) {
+            let some = part.entries.iter().take(SIZE_ENTRIES);
+            let values = some.clone().filter_map(EntryRef::owned_value).map(Value::unshared_bytes).sum::<usize>();
+            let share = part.entries.len() as f64 / some.count().max(1) as f64;
+            bytes += part.entries.heap_bytes() as f64 + values as f64 * share;
+            entries += part.entries.len();
+        }
+        (bytes / entries.max(1) as f64 * self.len as f64) as usize
     }
 
     /// Drops about `entries` entries; says whether there are more. The table is of no further use, but to be dropped.

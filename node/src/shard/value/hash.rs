@@ -341,6 +341,14 @@ impl Hash {
         }
     }
 
+    /// About how many bytes there are that no clone of this hash shares.
+    pub fn unshared_bytes(&self) -> usize {
+        match self {
+            Hash::Table(table) => table.unshared_bytes(),
+            small => small.heap_bytes(),
+        }
+    }
+
     /// Bytes on the heap, estimated.
     pub fn heap_bytes(&self) -> usize {
         match self {

@@ -332,6 +332,14 @@ impl List {
         self.is_empty()
     }
 
+    /// About how many bytes there are that no clone of this list shares.
+    pub fn unshared_bytes(&self) -> usize {
+        match self {
+            List::Packed(pack) => pack.capacity(),
+            List::Nodes(tree) => (tree.unshared() * self.heap_bytes() as f64) as usize,
+        }
+    }
+
     /// Bytes on the heap, estimated from some nodes.
     pub fn heap_bytes(&self) -> usize {
         match self {

@@ -13,6 +13,7 @@ mod thresholds;
 mod tree;
 mod zset;
 
+use super::leftovers;
 pub use hash::Hash;
 pub use list::{End, List};
 pub use set::Set;
@@ -109,6 +110,19 @@ impl Value {
         }
     }
 
+    /// About how many bytes on the heap there are that no clone of this value shares. A few samples tell.
+    pub fn unshared_bytes(&self) -> usize {
+        match self {
+            Value::Str(bytes) if Arc::strong_count(bytes) > 1 => 0,
+            Value::Str(bytes) => bytes.capacity(),
+            Value::List(list) => list.unshared_bytes(),
+            Value::Set(set) => set.unshared_bytes(),
+            Value::Hash(hash) => hash.unshared_bytes(),
+            Value::Zset(zset) => zset.unshared_bytes(),
+            Value::Stream(stream) => stream.unshared_bytes(),
+        }
+    }
+
     /// A view of the value.
     #[inline]
     pub fn view(&self) -> ValueRef<'_> {
@@ -126,7 +140,10 @@ impl Value {
     #[inline]
     pub fn view_mut(&mut self) -> ValueMut<'_> {
         match self {
-            Value::Str(bytes) => ValueMut::Str(Arc::make_mut(bytes).as_mut_slice()),
+            Value::Str(bytes) => {
+                leftovers::leaves(bytes);
+                ValueMut::Str(Arc::make_mut(bytes).as_mut_slice())
+            }
             Value::List(list) => ValueMut::List(list),
             Value::Set(set) => ValueMut::Set(set),
             Value::Hash(hash) => ValueMut::Hash(hash),

@@ -30,6 +30,9 @@ const CURSOR_BITS: u32 = 48;
 const RANDOM_TRIES: usize = 64;
 /// How many items an estimate of a table's size looks at.
 const ITEM_SAMPLES: usize = 5;
+/// How many groups, and how many segments of each, are looked at to see what a table shares.
+const GROUP_SAMPLES: usize = 8;
+const SEGMENT_SAMPLES: usize = 8;
 
 /// The hash of an item's name. Equal for equal names in this process, different in every process.
 pub fn hash_of(name: &[u8]) -> u64 {
@@ -92,6 +95,13 @@ impl<T: Item> Bucket for Segment<T> {
         }
         Segment { depth: self.depth, table: right }
     }
+}
+
+/// The mean of what `share` says of some of the items, which are spread evenly.
+pub(super) fn share_of<T>(items: &[T], samples: usize, share: impl Fn(&T) -> f64) -> f64 {
+    let some = items.iter().step_by(items.len().div_ceil(samples).max(1));
+    let (sum, count) = some.fold((0.0, 0.0), |(sum, count), item| (sum + share(item), count + 1.0));
+    if count > 0.0 { sum / count } else { 0.0 }
 }
 
 type Group<T> = Directory<Segment<T>>;
@@ -308,6 +318,22 @@ impl<T: Item> SegmentTable<T> {
             return true;
         }
         false
+    }
+
+    /// About how many bytes there are that no clone of this table shares, from a few samples.
+    pub fn unshared_bytes(&self) -> usize {
+        let segments = |group: &Arc<Group<T>>| match Arc::strong_count(group) {
+            1 => share_of(&group.buckets, SEGMENT_SAMPLES, |segment| f64::from(Arc::strong_count(segment) == 1)),
+            _ => 0.0,
+        };
+        let share = share_of(&self.groups.buckets, GROUP_SAMPLES, segments);
+        if share == 0.0 {
+            return 0;
+        }
+        let (sampled, samples) = self.iter().take(ITEM_SAMPLES).fold((0, 0), |(sum, n), item| (sum + item.heap_bytes(), n + 1));
+        // A table has room for twice as many items as it may have, or somewhat more than it has.
+        let item_len = sampled as f64 / f64::from(samples.max(1)) + 1.5 * size_of::<T>() as f64;
+        (share * item_len * self.len as f64) as usize
     }
 
     /// Bytes on the heap, items included: exact for the segments, estimated from a sample for the rest.

@@ -207,6 +207,14 @@ impl Set {
         }
     }
 
+    /// About how many bytes there are that no clone of this set shares.
+    pub fn unshared_bytes(&self) -> usize {
+        match self {
+            Set::Table(table) => table.unshared_bytes(),
+            small => small.heap_bytes(),
+        }
+    }
+
     /// Bytes on the heap, estimated.
     pub fn heap_bytes(&self) -> usize {
         match self {

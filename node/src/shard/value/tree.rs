@@ -13,10 +13,13 @@
 //!
 //! Nothing here knows what an element is. A tree is never told to search: whoever knows the order gives the direction.
 
+use super::segments::share_of;
 use std::sync::Arc;
 
 /// The most children of an inner node.
 const FANOUT: usize = 64;
+/// How many children of the root are looked at to see what a tree shares; of others, fewer.
+const CHILD_SAMPLES: usize = 16;
 
 /// A run of elements.
 pub trait Leaf: Clone + Default {
@@ -166,6 +169,14 @@ impl<L: Leaf> Child<L> {
     }
 }
 
+fn unshared<L: Leaf>(child: &Child<L>, samples: usize) -> f64 {
+    match &*child.node {
+        _ if Arc::strong_count(&child.node) > 1 => 0.0,
+        Node::Leaf(_) => 1.0,
+        Node::Inner(children) => share_of(children, samples, |child| unshared(child, (samples / 2).max(2))),
+    }
+}
+
 /// Drops child `at` if it is empty, or merges it with a neighbour if both are small. Leaves at least one child.
 fn tidy<L: Leaf>(children: &mut Vec<Child<L>>, at: usize) {
     if children.len() < 2 {
@@ -265,6 +276,11 @@ impl<L: Leaf> Tree<L> {
             Node::Leaf(leaf) => Some(leaf),
             Node::Inner(_) => None,
         }
+    }
+
+    /// About which share of the leaves no clone of this tree has, from a few samples.
+    pub fn unshared(&self) -> f64 {
+        unshared(&self.root, CHILD_SAMPLES)
     }
 
     fn walk<'a>(&'a self, mut way: Way<'_, L>) -> (&'a L, usize) {

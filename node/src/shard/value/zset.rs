@@ -255,6 +255,14 @@ impl Zset {
         }
     }
 
+    /// About how many bytes there are that no clone of this set shares.
+    pub fn unshared_bytes(&self) -> usize {
+        match self {
+            Zset::Packed(pack) => pack.capacity(),
+            Zset::Big(big) => big.unshared_bytes(),
+        }
+    }
+
     /// Bytes on the heap, estimated.
     pub fn heap_bytes(&self) -> usize {
         match self {

@@ -27,6 +27,10 @@ use std::sync::Arc;
 
 /// How many nodes an estimate of a stream's size looks at.
 const NODE_SAMPLES: usize = 5;
+/// And how many groups.
+const GROUP_SAMPLES: usize = 8;
+/// What a consumer of a group takes, more or less.
+const CONSUMER_LEN: usize = 256;
 
 /// When a node is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -346,16 +350,27 @@ impl Stream {
         self.len() + self.groups().map(|(_, group)| group.pending().len() + group.consumers_len()).sum::<usize>()
     }
 
+    /// About how many bytes there are that no clone of this stream shares.
+    pub fn unshared_bytes(&self) -> usize {
+        let groups = self.groups.values().take(GROUP_SAMPLES).filter(|group| Arc::strong_count(group) == 1);
+        let sampled = groups.map(|group| group.pending().heap_bytes() + group.consumers_len() * CONSUMER_LEN).sum::<usize>();
+        let groups = sampled / self.groups.len().clamp(1, GROUP_SAMPLES) * self.groups.len();
+        (self.nodes.unshared() * self.node_bytes()) as usize + groups
+    }
+
     /// Bytes on the heap, estimated from some nodes.
     pub fn heap_bytes(&self) -> usize {
+        let groups = self.groups().map(|(name, group)| name.len() + size_of::<Group>() + 48 + group.heap_bytes());
+        size_of::<Stream>() + self.node_bytes() as usize + groups.sum::<usize>()
+    }
+
+    fn node_bytes(&self) -> f64 {
         let (mut bytes, mut entries) = (0, 0);
         for (node, _) in self.nodes.leaves_from(0).take(NODE_SAMPLES) {
             bytes += node.pack.capacity() + size_of::<Chunk>() + size_of::<Child<Chunk>>() + 16;
             entries += node.live;
         }
-        let nodes = (bytes as f64 / entries.max(1) as f64 * self.len() as f64) as usize;
-        let groups = self.groups().map(|(name, group)| name.len() + size_of::<Group>() + 48 + group.heap_bytes());
-        size_of::<Stream>() + nodes + groups.sum::<usize>()
+        bytes as f64 / entries.max(1) as f64 * self.len() as f64
     }
 }
 

@@ -272,13 +272,22 @@ impl Big {
         self.order.is_empty() && self.by_member.free_some(budget)
     }
 
+    pub(super) fn unshared_bytes(&self) -> usize {
+        self.by_member.unshared_bytes() + (self.order.unshared() * self.order_bytes()) as usize
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
+        self.by_member.heap_bytes() + self.order_bytes() as usize
+    }
+
+    /// Bytes on the heap that the order takes, estimated from some chunks.
+    fn order_bytes(&self) -> f64 {
         let (mut bytes, mut members) = (0, 0);
         for (chunk, _) in self.order.leaves_from(0).take(CHUNK_SAMPLES) {
             bytes +=
                 chunk.scores.capacity() * 8 + chunk.ends.capacity() * 4 + chunk.bytes.capacity() + size_of::<Child<Chunk>>();
             members += chunk.scores.len();
         }
-        self.by_member.heap_bytes() + (bytes as f64 / members.max(1) as f64 * self.order.len() as f64) as usize
+        bytes as f64 / members.max(1) as f64 * self.order.len() as f64
     }
 }
