@@ -17,12 +17,16 @@ const EXPIRY_PERIOD_MS: u64 = 20;
 const EXPIRY_BUDGET: Duration = Duration::from_micros(500);
 /// Commands that take a fixed short time are timed only for a slow log that asks for less than this, in microseconds.
 const TIMED_ALWAYS_US: i64 = 1000;
-/// Entries of flushed tables freed in one turn.
+/// Entries of flushed tables freed between two looks at the clock.
 const DROP_STEP: usize = 512;
 /// Less than this is kept for what comes next, in bytes.
 const GIVE_BACK_MIN: u64 = 16 << 20;
-/// How long values that are slow to drop are worked at in one turn.
+/// How long values that are slow to drop are worked at in one turn; and then flushed tables.
 const DROP_BUDGET: Duration = Duration::from_micros(300);
+/// The same for flushed tables where turns are long, because clients have much to do: one part in so many of their time.
+const DROP_SHARE: u32 = 4;
+/// But not longer than this.
+const DROP_BUDGET_MAX: Duration = Duration::from_millis(1);
 /// Entries looked at between two looks at the clock.
 const EXPIRY_STEP: usize = 2048;
 
@@ -141,8 +145,16 @@ impl Core {
             return true;
         }
         let id = self.exec.id;
-        let more = self.exec.shards[id].as_deref_mut().is_some_and(|shard| shard.drop_step(DROP_STEP));
-        more || !graveyard::is_empty()
+        let Some(shard) = self.exec.shards[id].as_deref_mut().filter(|shard| shard.is_dropping()) else {
+            return !graveyard::is_empty();
+        };
+        // Whoever fills and flushes over and over must not fill faster than this drops.
+        let now = Instant::now();
+        let budget = (now - self.last_drop) / DROP_SHARE;
+        let until = now + budget.clamp(DROP_BUDGET, DROP_BUDGET_MAX);
+        while shard.drop_step(DROP_STEP) && Instant::now() < until {}
+        self.last_drop = Instant::now();
+        shard.is_dropping() || !graveyard::is_empty()
     }
 
     /// Evicts if there was more to evict than was possible at once, and has other cores evict; true if there is more.

@@ -80,6 +80,8 @@ pub struct Core {
     deadlines: waits::Deadlines,
     /// When keys whose time is over are looked for next.
     pub(crate) next_expiry_ms: u64,
+    /// When flushed tables were last worked at.
+    pub(crate) last_drop: Instant,
     /// When the primary was last told how far we are.
     pub(crate) last_ack_ms: u64,
     /// The snapshot this core is walking.
@@ -154,6 +156,7 @@ impl Core {
             posts,
             deadlines: waits::Deadlines::default(),
             next_expiry_ms: 0,
+            last_drop: Instant::now(),
             last_ack_ms: 0,
             walk: None,
             taking: None,

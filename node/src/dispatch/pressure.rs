@@ -23,6 +23,8 @@ const EVICTION_BUDGET: Duration = Duration::from_micros(500);
 const LOOKS_PRESSED: usize = 256;
 /// And how many strings for each of them: those are quickly looked at.
 const LEFTOVER_LOOKS: usize = 16;
+/// Entries of flushed tables dropped between two looks at the clock.
+const DROP_STEP: usize = 256;
 /// Keys evicted between two looks at the clock.
 const EVICTION_STEP: usize = 16;
 
@@ -124,6 +126,22 @@ impl Executor {
         load.volatile.store(volatile, Ordering::Relaxed);
     }
 
+    fn is_dropping(&self) -> bool {
+        self.shards.iter().filter_map(Option::as_deref).any(Shard::is_dropping)
+    }
+
+    /// Goes on dropping what was flushed from the shards that are here; true if that was all.
+    fn drop_flushed(&mut self, until: Instant) -> bool {
+        self.shards.iter_mut().filter_map(Option::as_deref_mut).all(|shard| {
+            while shard.drop_step(DROP_STEP) {
+                if Instant::now() >= until {
+                    return false;
+                }
+            }
+            true
+        })
+    }
+
     /// Counts anew what a snapshot keeps of what left the shards that are here. Looks at about `looks` more large values than
     /// those that changed last.
     pub fn count_held(&mut self, looks: usize) {
@@ -147,8 +165,8 @@ impl Executor {
                 return Evicted::Enough;
             }
             // What is on its way out must be gone before more is given up for it.
-            if !graveyard::is_empty() {
-                let all = graveyard::dig(until, drop);
+            if !graveyard::is_empty() || self.is_dropping() {
+                let all = self.drop_flushed(until) & graveyard::dig(until, drop);
                 crate::alloc::settle();
                 self.count_held(LOOKS_PRESSED);
                 if self.has_room() {

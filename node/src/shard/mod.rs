@@ -30,11 +30,9 @@ use field_expiry::ExpiredFields;
 use koltso_proto::id::{DbIndex, ShardId, UnixMs};
 pub use packed::SegmentIter;
 pub use snapshot::Progress as SnapshotProgress;
+use snapshot::SegmentSink;
 use table::Table;
 use watch::{Presence, WatchList};
-
-/// Tables with more entries than this are dropped bit by bit.
-const DROP_AT_ONCE_MAX: usize = 1000;
 
 /// What a shard counts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +73,8 @@ pub struct Shard {
     detached: Vec<Table>,
     /// Tables to be dropped bit by bit.
     dropping: Vec<Table>,
+    /// Of snapshots that were given up, to be dropped bit by bit.
+    forsaken: Vec<Box<dyn SegmentSink>>,
     eviction_pool: EvictionPool,
 }
 
@@ -92,6 +92,7 @@ impl Shard {
             staging: None,
             detached: Vec::new(),
             dropping: Vec::new(),
+            forsaken: Vec::new(),
             eviction_pool: EvictionPool::default(),
         }
     }
@@ -123,26 +124,34 @@ impl Shard {
         self.dbs.swap(a.0 as usize, b.0 as usize);
     }
 
-    /// Puts a table aside that is not a database any more. A small one is dropped at once; and what was put aside before must go
-    /// first, so that this cannot pile up.
+    /// Puts a table aside that is not a database any more.
     fn discard(&mut self, mut table: Table) {
         if table.cut.is_some() {
             table.leave_to_cut();
             self.detached.push(table);
-        } else if table.len() > DROP_AT_ONCE_MAX {
-            self.dropping.retain(|older| older.len() <= DROP_AT_ONCE_MAX);
+        } else if !table.is_empty() {
             self.dropping.push(table);
         }
     }
 
-    /// Drops about `budget` entries of what was flushed or replaced; says whether there is more.
+    /// Drops about `budget` entries of what was flushed or replaced, or of what a snapshot was given that was given up; says whether
+    /// there is more. Whoever owns the shard sees to it that this cannot pile up.
     pub fn drop_step(&mut self, budget: usize) -> bool {
-        if let Some(table) = self.dropping.last_mut()
+        if let Some(sink) = self.forsaken.last_mut() {
+            if !sink.forget_some(budget) {
+                self.forsaken.pop();
+            }
+        } else if let Some(table) = self.dropping.last_mut()
             && !table.drop_some(budget)
         {
             self.dropping.pop();
         }
-        !self.dropping.is_empty()
+        self.is_dropping()
+    }
+
+    /// Whether there is anything to drop.
+    pub fn is_dropping(&self) -> bool {
+        !self.dropping.is_empty() || !self.forsaken.is_empty()
     }
 
     /// Deletes keys whose time is over, and reports them. Stops after about `budget` entries were looked at, and says whether more

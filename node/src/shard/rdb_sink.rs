@@ -213,6 +213,12 @@ impl SegmentSink for RdbSink {
         self.held
     }
 
+    fn forget_some(&mut self, budget: usize) -> bool {
+        let count = budget.min(self.deferred.len());
+        self.deferred.drain(..count).for_each(|deferred| graveyard::drop_value(deferred.value));
+        !self.deferred.is_empty()
+    }
+
     fn backlog(&self) -> usize {
         self.backlog
     }

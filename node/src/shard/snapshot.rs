@@ -41,6 +41,12 @@ pub trait SegmentSink: Send {
     fn backlog(&self) -> usize {
         0
     }
+    /// Forgets about `budget` of the values that were put off; says whether there are more. The sink is of no further use, but to be
+    /// dropped.
+    fn forget_some(&mut self, budget: usize) -> bool {
+        let _ = budget;
+        false
+    }
     /// Says that there are no more.
     fn finish(&mut self);
 }
@@ -255,10 +261,10 @@ impl Shard {
         self.dbs.iter().chain(&self.detached).filter_map(|table| table.cut.as_ref()).map(|cut| cut.sink.backlog()).sum()
     }
 
-    /// Forgets the snapshot; the sinks are dropped without being finished.
+    /// Forgets the snapshot; the sinks are dropped without being finished, bit by bit; see [`drop_step`](Self::drop_step).
     pub fn abort_snapshot(&mut self) {
         for table in self.dbs.iter_mut().chain(&mut self.detached) {
-            table.cut = None;
+            self.forsaken.extend(table.cut.take().map(|cut| cut.sink));
         }
         self.dropping.append(&mut self.detached);
     }

@@ -95,6 +95,6 @@ impl Shard {
 
     /// Forgets the new data set.
     pub fn abort_staging(&mut self) {
-        self.dropping.extend(self.staging.take().into_iter().flatten());
+        self.staging.take().into_iter().flatten().for_each(|table| self.discard(table));
     }
 }

@@ -343,3 +343,43 @@ fn what_leaves_a_shard_and_stays_with_a_snapshot_is_counted_until_it_is_encoded(
     while shard.snapshot_step(1000) == SnapshotProgress::More {}
     assert_eq!((shard.snapshot_held(8), shard.snapshot_backlog()), (0, 0));
 }
+
+#[test]
+fn flushed_databases_are_dropped_bit_by_bit_however_many_they_are() {
+    let mut shard = Shard::new(ShardId(0), 16);
+    for db in 0..16 {
+        for n in 0..4000 {
+            shard.dbs[db].set_string(format!("key:{n}").as_bytes(), &[b'v'; 100], None, NOW);
+        }
+    }
+    let before = shard.heap_bytes();
+    (0..16).for_each(|db| shard.flush(DbIndex(db)));
+    assert!(shard.heap_bytes() > before * 9 / 10, "most of it was dropped at once");
+    let steps = (1..).find(|_| !shard.drop_step(500)).unwrap();
+    assert!(steps >= 16 * 4000 / 2000, "{steps}");
+    assert!(shard.heap_bytes() < before / 10);
+}
+
+#[test]
+fn what_a_snapshot_was_given_is_dropped_bit_by_bit_when_it_is_given_up() {
+    let mut shard = Shard::new(ShardId(0), 1);
+    for key in 0..300 {
+        let mut set = value::Set::default();
+        for n in 0..600 {
+            set.add(format!("member {n}").as_bytes(), &Thresholds::default());
+        }
+        shard.dbs[0].set_value(format!("{key}").as_bytes(), Value::Set(set), None, NOW);
+    }
+    let options = RdbOptions { version: 10, access: AccessNote::None, compress: false };
+    let target: Arc<dyn EncodedSink> = Arc::<Chunks>::default();
+    shard.begin_rdb_snapshot(options, &target);
+    (0..300).for_each(|key| assert!(shard.dbs[0].delete(format!("{key}").as_bytes())));
+    let dig = || graveyard::dig(std::time::Instant::now() + std::time::Duration::from_secs(10), drop);
+    assert!(dig());
+    shard.abort_snapshot();
+    assert!(!shard.is_snapshotting() && shard.is_dropping());
+    let steps = (1..).find(|_| !shard.drop_step(20)).unwrap();
+    assert_eq!(steps, 15);
+    assert!(!graveyard::is_empty(), "they were dropped at once");
+    assert!(dig());
+}
