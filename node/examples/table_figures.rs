@@ -4,7 +4,7 @@
 
 use ahash::RandomState;
 use koltso::shard::access::AccessPolicy;
-use koltso::shard::rdb_sink::{AccessNote, EncodedSink, RdbOptions};
+use koltso::shard::rdb_sink::{AccessNote, EncodedSink, Part, RdbOptions};
 use koltso::shard::table::Table;
 use koltso::shard::{Shard, SnapshotProgress};
 use koltso_proto::id::{DbIndex, ShardId, UnixMs};
@@ -140,6 +140,10 @@ impl EncodedSink for Count {
     fn send(&self, _: DbIndex, bytes: Vec<u8>) {
         self.0.fetch_add(bytes.len(), Ordering::Relaxed);
     }
+
+    fn send_part(&self, db: DbIndex, bytes: Vec<u8>, _: Part) {
+        self.send(db, bytes);
+    }
 }
 
 /// Walking alone, and then with writes that come before the walk.
@@ -156,7 +160,7 @@ fn snapshot(keys: u64) {
         shard.begin_rdb_snapshot(RdbOptions { version: 10, access: AccessNote::None, compress: false }, &target);
         let cut = cpu_time() - begin;
         let (mut writes, mut longest) = (0u64, Duration::ZERO);
-        while shard.snapshot_step(64) == SnapshotProgress::More {
+        while shard.snapshot_step(64 * 280) == SnapshotProgress::More {
             for _ in 0..writes_per_step {
                 writes += 1;
                 let begin = cpu_time();

@@ -130,6 +130,12 @@ fn a_replica_that_wants_the_length_first_gets_it_while_everything_is_overwritten
         assert!(digest_of_file(&transfer.rdb) == at_cut, "the copy is not the data of the cut");
         assert!(client.info("persistence").int("rdb_last_cow_size") < MEMORY_MAX);
         wait_all_free(&server);
+        // Nor does a reader go that takes its time, as long as it is the furthest and nothing presses.
+        let at_cut = digest(&mut client);
+        let mut slow = stuck(&server, true);
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(digest_of_file(&slow.transfer().unwrap().rdb) == at_cut, "the copy is not the data of the cut");
+        wait_all_free(&server);
     });
 }
 
@@ -446,6 +452,74 @@ fn what_a_snapshot_keeps_of_a_flushed_database_is_counted() {
         }
         assert_eq!(client.must(&["DBSIZE"]).int(), 1000, "what is kept for the snapshot was counted as data");
         assert!(digest_of_file(&replica.transfer().unwrap().rdb) == at_cut, "the copy is not the data of the cut");
+        wait_all_free(&server);
+    });
+}
+
+/// Adds elements to large collections of all types that leave in parts, on every shard.
+fn grow_collections(client: &mut Client, elements: std::ops::Range<usize>) {
+    for from in elements.step_by(5000) {
+        let command = |key: usize| {
+            let name = ["RPUSH", "SADD", "HSET", "ZADD"][key % 4];
+            let elements = (from..from + 5000).flat_map(|n| {
+                let element = format!("element {n} of {key}");
+                if key % 4 < 2 { vec![element] } else { vec![n.to_string(), element] }
+            });
+            [name.to_string(), format!("large:{key}")].into_iter().chain(elements).collect()
+        };
+        let commands: Vec<Vec<String>> = (0..12).map(command).collect();
+        client.pipeline(&commands).iter().for_each(|reply| assert!(!reply.is_error(), "{reply:?}"));
+    }
+}
+
+#[test]
+fn large_collections_leave_in_parts_and_as_they_were_whatever_is_written_meanwhile() {
+    with_cores(|kind| {
+        let server = primary(kind);
+        let mut client = server.client();
+        grow_collections(&mut client, 0..50_000);
+        let at_cut = digest(&mut client);
+        let mut replica = stuck(&server, true);
+        grow_collections(&mut client, 48_000..53_000);
+        overwrite(&mut client);
+        client.must(&["LTRIM", "large:0", "100", "200"]);
+        client.must(&["DEL", "large:1", "large:2", "large:3"]);
+        let info = client.info("persistence");
+        assert!(info.int("current_cow_peak") < 2 * MEMORY_MAX, "{info:?}");
+        assert!(digest_of_file(&replica.transfer().unwrap().rdb) == at_cut, "the copy is not the data of the cut");
+        wait_all_free(&server);
+        // A reader that keeps up, while the same goes on.
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        for from in (53_000..93_000).step_by(5000) {
+            grow_collections(&mut client, from..from + 5000);
+        }
+        wait_link_up(&replica);
+        assert_same(&server, &replica);
+        wait_all_free(&server);
+        assert_eq!(client.info("persistence").int("snapshots_given_up"), 0);
+    });
+}
+
+#[test]
+fn values_larger_than_the_window_pass_where_there_is_no_disk_for_those_who_fall_behind() {
+    with_cores(|kind| {
+        let Some(disk) = SmallDisk::mount(64) else { return };
+        let path = disk.0.to_str().unwrap().to_string();
+        let server = Server::with(kind).set("client-output-buffer-limit", "replica 0 0 0").args(&["--dir", &path]).start();
+        let mut client = server.client();
+        dataset::bulk(&mut client, 10_000, VALUE_LEN);
+        for (key, len) in [("huge", 100_000_000), ("other", 30_000_000)] {
+            client.must(&["SETRANGE", key, &(len - 3).to_string(), "end"]);
+        }
+        client.must(&["HSET", "hash", "field", &"long".repeat(10_000_000)]);
+        grow_collections(&mut client, 0..50_000);
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        wait_link_up(&replica);
+        assert_same(&server, &replica);
+        assert_eq!(client.info("persistence").int("snapshots_given_up"), 0);
+        assert!(!server.log().contains("it reads slowly"), "{}", server.log_tail());
+        assert_eq!(server.log().matches("for SYNC with target").count(), 1, "{}", server.log_tail());
+        assert!(client.info("persistence").int("rdb_last_cow_size") < MEMORY_MAX);
         wait_all_free(&server);
     });
 }

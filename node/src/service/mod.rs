@@ -11,6 +11,7 @@ mod save;
 mod spool;
 mod stage;
 mod sync;
+mod text;
 mod window;
 
 pub use handshake::LinkJob;

@@ -33,7 +33,7 @@ pub struct SaveJob {
 /// Writes a snapshot.
 pub async fn run(job: SaveJob, surroundings: Surroundings) {
     let started = Instant::now();
-    let mut rdb = RdbOut::new(job.version, job.aux, job.chunks);
+    let mut rdb = RdbOut::new(job.version, job.aux, job.chunks, surroundings.clone());
     let temporary = job.path.with_file_name(format!("temp-{}-{}.rdb", std::process::id(), rand::random::<u32>()));
     let outcome = match write(&temporary, &mut rdb, &surroundings).await {
         Ok(len) => put_in_place(&temporary, &job.path).await.map(|()| len),
@@ -60,27 +60,19 @@ async fn write(path: &Path, rdb: &mut RdbOut, surroundings: &Surroundings) -> io
     let mut disk = Disk { file: Rc::clone(&file), synced: 0, syncing: None };
     let mut gathered = Vec::with_capacity(WRITE_LEN);
     while let Some(Piece { bytes, source }) = rdb.next().await.map_err(io::Error::other)? {
-        let long = (bytes.len() >= WRITE_LEN).then(|| bytes.clone());
-        if long.is_none() {
-            gathered.extend_from_slice(&bytes);
-        }
+        gathered.extend_from_slice(&bytes);
         if let Some(source) = source
             && rdb.flow().consumed(source.shard, source.len)
         {
             surroundings.wake(source.shard);
         }
-        if gathered.len() >= WRITE_LEN || long.is_some() {
+        if gathered.len() >= WRITE_LEN {
             let len = gathered.len() as u64;
             let (result, buf) = file.write_all_at(gathered, at).await;
             result?;
             at += len;
             gathered = buf;
             gathered.clear();
-        }
-        if let Some(long) = long {
-            let len = long.len() as u64;
-            file.write_all_at(long, at).await.0?;
-            at += len;
         }
         disk.sync_if_due(at).await?;
     }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset, ReplId};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_uring::net::TcpStream;
@@ -72,7 +73,7 @@ pub async fn run(job: SyncJob, surroundings: Surroundings) {
     let epoch = job.epoch;
     let aux = ReplicationAux { replid: job.replid, offset: job.offset, stream_db: job.stream_db.unwrap_or_default() };
     let window = Rc::new(Window::new(&job.chunks.flow, &surroundings));
-    let rdb = RdbOut::new(job.version, Some(aux), job.chunks);
+    let rdb = RdbOut::new(job.version, Some(aux), job.chunks, surroundings.clone());
     let full = Bytes::from(format!("+FULLRESYNC {} {}\r\n", job.replid, job.offset));
     for member in job.members {
         window.join(member.id, !member.wants_eof());
@@ -94,12 +95,21 @@ async fn bring(
     let started = Instant::now();
     let mut sent = 0u64;
     let (mut taking, mut commanded) = (true, true);
+    let flow = Arc::clone(rdb.flow());
     while !window.is_deserted() {
+        let is_full = taking && window.is_full();
         tokio::select! {
-            piece = rdb.next(), if taking => match piece {
+            () = window.make_room(), if is_full => {}
+            // Otherwise the stream tells.
+            why = flow.until_given_up(), if is_full => {
+                notice(&format!("Snapshot {epoch} given up: {why}"));
+                window.expel_all(why);
+                break;
+            }
+            piece = rdb.next(), if taking && !is_full => match piece {
                 Ok(Some(piece)) => {
                     sent += piece.bytes.len() as u64;
-                    window.push(piece).await;
+                    window.push(piece);
                 }
                 Ok(None) => {
                     taking = false;

@@ -9,7 +9,9 @@
 //!
 //! The last bytes are in memory, up to a bound; what a reader still needs of those before goes to a temporary file, and is read from
 //! there by whoever has fallen behind. So nobody waits for a slow reader, and what a slow one costs is disk. The furthest reader
-//! sets the pace of the walk: cores count what they have sent as under way until that one has passed it.
+//! sets the pace of the walk: cores count what they have sent as under way until that one has passed it. So a value of any size passes
+//! through at its pace, without going to the file: that is for what writes press on with, and for those who are not the furthest.
+//! Where the file takes nothing, these have to go, and the furthest stays as long as it moves.
 //!
 //! A reader that wants to know the length first stays at the beginning until everything is here. Where there is one, the disk sets
 //! the pace: it needs all of it in the file.
@@ -24,10 +26,17 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// Bytes in memory beyond those that the cores may have under way.
 const SLACK_LEN: usize = 4 << 20;
+/// While no more than this waits in front of the window, it may stay full, and wait for the furthest reader; in bytes.
+const CALM_LEN: usize = 4 << 20;
+/// How often such a wait is interrupted to see whether that is still so.
+const LOOK_PERIOD: Duration = Duration::from_millis(10);
+/// Where the disk takes nothing, the furthest reader goes if it has not moved at all for so long while others press.
+const STALL_MAX: Duration = Duration::from_secs(1);
 /// Most bytes that a reader is given at a time. A send is not interrupted, and a core may share its processor.
 const READ_LEN_MAX: usize = 128 << 10;
 
@@ -38,6 +47,8 @@ pub struct Window {
     changed: Notify,
     /// A reader has gone.
     left: Notify,
+    /// A reader has moved, or gone.
+    moved: Notify,
     flow: Arc<Flow>,
     surroundings: Surroundings,
 }
@@ -60,7 +71,7 @@ struct State {
     hurried: bool,
 }
 
-/// Bytes in memory.
+/// Bytes in memory that belong together.
 struct Stretch {
     start: u64,
     bytes: Bytes,
@@ -75,6 +86,16 @@ struct Reader {
     wants_len: bool,
     /// Why it has to go.
     expelled: Option<String>,
+}
+
+/// The first bytes in memory.
+struct Front {
+    start: u64,
+    bytes: Bytes,
+    /// Whether not even the furthest reader has passed them.
+    needed_by_all: bool,
+    /// Whether the walk waits for no reader.
+    unpaced: bool,
 }
 
 /// What there is for a reader.
@@ -98,6 +119,7 @@ impl Window {
             state: RefCell::default(),
             changed: Notify::new(),
             left: Notify::new(),
+            moved: Notify::new(),
             flow: Arc::clone(flow),
             surroundings: surroundings.clone(),
         }
@@ -105,8 +127,8 @@ impl Window {
 
     // ---- for whoever brings the bytes -------------------------------------------------------------------------------
 
-    /// Adds bytes, and waits while those that are too many are put aside.
-    pub async fn push(&self, piece: Piece) {
+    /// Adds bytes. There may be too many of them then; see [`make_room`](Self::make_room).
+    pub fn push(&self, piece: Piece) {
         {
             let mut state = self.state.borrow_mut();
             let bytes = piece.bytes;
@@ -118,49 +140,105 @@ impl Window {
         }
         self.release();
         self.changed.notify_waiters();
-        while let Some((start, bytes, place)) = self.too_many() {
-            let len = bytes.len() as u64;
-            let outcome = match place {
-                Ok(place) => place.write(bytes).await,
-                Err(error) => Err(error),
-            };
-            match outcome {
-                // If all readers have passed these bytes meanwhile, neither they nor the file are there any more.
-                Ok(()) => self.state.borrow_mut().move_aside(start, len),
-                Err(error) => self.lose_laggards(start + len, &error),
-            }
+    }
+
+    /// Whether there are so many bytes in memory that some have to go before others are added.
+    pub fn is_full(&self) -> bool {
+        let state = self.state.borrow();
+        let Some(front) = state.pieces.front() else { return false };
+        state.end - front.start > (self.flow.walk_len() + SLACK_LEN) as u64 && state.pieces.len() > 1
+    }
+
+    /// Takes a step towards room: waits for the furthest reader for a moment, or puts the first bytes aside. Nothing is lost if it is
+    /// dropped before it has ended.
+    pub async fn make_room(&self) {
+        let Some(front) = self.front() else { return };
+        // While writes do not press, the reader that sets the pace may take its time, and needs no disk.
+        if front.needed_by_all && !front.unpaced && self.flow.queued() < CALM_LEN {
+            return self.wait_for_readers().await;
+        }
+        let len = front.bytes.len() as u64;
+        let outcome = match self.writer(front.start) {
+            Ok(place) => place.write(front.bytes).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            // If all readers have passed these bytes meanwhile, neither they nor the file are there any more.
+            Ok(()) => self.state.borrow_mut().move_aside(front.start, len),
+            Err(error) => self.do_without_disk(front.start + len, front.needed_by_all, &error).await,
         }
     }
 
-    /// The first bytes in memory, if there are too many: where in the stream, what, and where they have to go.
-    fn too_many(&self) -> Option<(u64, Bytes, io::Result<Place>)> {
-        let mut state = self.state.borrow_mut();
-        let front = state.pieces.front()?;
-        if state.end - front.start <= (self.flow.walk_len() + SLACK_LEN) as u64 || state.pieces.len() == 1 {
-            return None;
-        }
-        let (start, bytes) = (front.start, front.bytes.clone());
-        if state.spool.is_none() {
-            match Spool::new(start, self.flow.gauges()) {
-                Ok(spool) => state.spool = Some(spool),
-                Err(error) => return Some((start, bytes, Err(error))),
-            }
-        }
-        let place = state.spool.as_ref().map(Spool::writer)?;
-        Some((start, bytes, Ok(place)))
+    async fn wait_for_readers(&self) {
+        let _ = tokio::time::timeout(LOOK_PERIOD, self.moved.notified()).await;
     }
 
-    /// The first bytes in memory, which end at `end`, cannot be put aside: whoever still needs them goes.
-    fn lose_laggards(&self, end: u64, error: &io::Error) {
-        warning(&format!("Cannot put a part of a snapshot aside in a temporary file, for replicas that read slowly: {error}"));
+    /// The first bytes in memory.
+    fn front(&self) -> Option<Front> {
         let mut state = self.state.borrow_mut();
-        state.spool = None;
-        for reader in state.readers.iter_mut().filter(|reader| reader.at < end) {
-            reader.expelled.get_or_insert_with(|| format!("it reads slowly, and the temporary file for it failed: {error}"));
-        }
         state.forget_passed();
-        drop(state);
-        self.changed.notify_waiters();
+        let first = state.pieces.front()?;
+        let furthest = state.reading().map(|reader| reader.at).max();
+        Some(Front {
+            start: first.start,
+            bytes: first.bytes.clone(),
+            needed_by_all: furthest.is_some_and(|at| at < first.end()),
+            unpaced: state.is_unpaced(),
+        })
+    }
+
+    /// The way to where the first bytes, which begin at `start`, have to go.
+    fn writer(&self, start: u64) -> io::Result<Place> {
+        let mut state = self.state.borrow_mut();
+        if let Some(spool) = &state.spool {
+            return Ok(spool.writer());
+        }
+        let spool = Spool::new(start, self.flow.gauges())?;
+        let place = spool.writer();
+        state.spool = Some(spool);
+        Ok(place)
+    }
+
+    /// The first bytes in memory, which end at `end`, cannot be put aside. Who needs everything to be in the file goes, and who lags
+    /// behind another. If that other needs them as well, it is given time as long as it moves.
+    async fn do_without_disk(&self, end: u64, needed_by_all: bool, error: &io::Error) {
+        let lost = |reader: &Reader| reader.at < end && (reader.wants_len || !needed_by_all);
+        if self.lose(lost, error) || !needed_by_all {
+            return;
+        }
+        let place = |window: &Self| window.state.borrow().reading().map(|reader| reader.at).max();
+        let (began, before) = (Instant::now(), place(self));
+        while place(self) == before {
+            if began.elapsed() >= STALL_MAX {
+                self.lose(|reader| reader.at < end, error);
+                return;
+            }
+            self.wait_for_readers().await;
+        }
+    }
+
+    /// Sends readers away because of what the disk says; true if there were any.
+    fn lose(&self, which: impl Fn(&Reader) -> bool, error: &io::Error) -> bool {
+        let mut state = self.state.borrow_mut();
+        let mut lost = false;
+        for reader in state.readers.iter_mut().filter(|reader| reader.expelled.is_none() && which(reader)) {
+            lost = true;
+            reader.expelled = Some(format!("it reads slowly, and the temporary file for it failed: {error}"));
+        }
+        if lost {
+            warning(&format!(
+                "Cannot put a part of a snapshot aside in a temporary file, for replicas that read slowly: {error}"
+            ));
+            state.forget_passed();
+            let start = state.pieces.front().map_or(state.end, |front| front.start);
+            if !state.reading().any(|reader| reader.at < start) {
+                state.spool = None;
+            }
+            drop(state);
+            self.release();
+            self.changed.notify_waiters();
+        }
+        lost
     }
 
     /// There will be no more bytes.
@@ -205,8 +283,7 @@ impl Window {
     fn release(&self) {
         let mut state = self.state.borrow_mut();
         state.forget_passed();
-        // Who waits for the length waits for everything, which goes to the file for it anyway.
-        let unpaced = state.hurried || state.reading().any(|reader| reader.wants_len);
+        let unpaced = state.is_unpaced();
         let furthest = state.reading().map(|reader| reader.at).max();
         let at = furthest.filter(|_| !unpaced).unwrap_or(state.end);
         state.furthest = state.furthest.max(at);
@@ -218,6 +295,7 @@ impl Window {
                 self.surroundings.wake(shard);
             }
         }
+        self.moved.notify_one();
     }
 
     // ---- for readers ------------------------------------------------------------------------------------------------
@@ -287,6 +365,11 @@ impl Window {
 }
 
 impl State {
+    /// Whether the walk waits for no reader. Who waits for the length waits for everything, which goes to the file for it anyway.
+    fn is_unpaced(&self) -> bool {
+        self.hurried || self.reading().any(|reader| reader.wants_len)
+    }
+
     /// Readers that are not about to go.
     fn reading(&self) -> impl Iterator<Item = &Reader> {
         self.readers.iter().filter(|reader| reader.expelled.is_none())

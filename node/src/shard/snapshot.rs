@@ -3,8 +3,8 @@
 //! At the cut, each table that has entries is given a sink and a new epoch. A walk then hands one segment after another to the sink,
 //! and gives it the new epoch. In a segment whose epoch is old, an entry is handed over before it first changes, and marked as
 //! touched; a new one is marked at once. The walk passes over what is marked, and takes the marks away. So the sink gets every entry
-//! exactly once, as it was at the cut, and a write costs the snapshot one entry, however long it takes. A segment that splits has
-//! two halves to be walked. A table that is flushed meanwhile is set aside, and walked there.
+//! exactly once, as it was at the cut, and a write costs the snapshot one entry, however long it takes. A segment that is too heavy for
+//! one step is walked in several: what it has handed over is marked, too. A segment that splits has two halves to be walked. A table that is flushed meanwhile is set aside, and walked there.
 //!
 //! A segment's marks are those of this snapshot if its epoch is the one just before. An older epoch means that a snapshot was given up
 //! before it came there: then the marks are stale, and taken away before they are first looked at.
@@ -17,18 +17,46 @@ use super::table::{Spot, Table};
 use koltso_proto::id::DbIndex;
 use std::sync::Arc;
 
-/// Where the entries of a snapshot go. There is one for each table.
+/// What an entry costs a walk beside its bytes; see [`Shard::snapshot_step`].
+pub const ENTRY_COST: usize = 64;
+
+/// What was taken of a segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    /// So many entries, the first ones.
+    pub entries: usize,
+    /// Whether there are no others.
+    pub whole: bool,
+}
+
+/// Where the entries of a snapshot go. There is one for each table. A budget is in bytes, which stand for the time it takes to copy them.
 pub trait SegmentSink: Send {
-    /// Takes an entry as it was at the cut.
+    /// Takes an entry as it was at the cut, which a write is about to change.
     fn entry(&mut self, entry: EntryRef<'_>);
-    /// Takes entries of a segment, as they were at the cut.
-    fn segment(&mut self, entries: SegmentIter<'_>) {
-        entries.for_each(|entry| self.entry(entry));
+    /// Takes entries of a segment, as they were at the cut, as far as the budget reaches; takes their cost off it.
+    fn segment(&mut self, entries: SegmentIter<'_>, budget: &mut usize) -> Taken {
+        let mut taken = 0;
+        for entry in entries {
+            if *budget == 0 {
+                return Taken { entries: taken, whole: false };
+            }
+            self.entry(entry);
+            *budget = budget.saturating_sub(ENTRY_COST);
+            taken += 1;
+        }
+        Taken { entries: taken, whole: true }
     }
-    /// Goes on with what was put off while taking segments, if anything was, for about `budget` elements; says whether there is
-    /// more.
-    fn go_on(&mut self, budget: usize) -> bool {
+    /// Goes on with what was put off, as far as the budget reaches; takes its cost off it. Says whether there is more.
+    fn go_on(&mut self, budget: &mut usize) -> bool {
         let _ = budget;
+        false
+    }
+    /// Whether an entry has been begun. No sink of the same shard may begin another before it has been ended.
+    fn is_open(&self) -> bool {
+        false
+    }
+    /// Whether writes have put something off, which keeps old values alive until it is done.
+    fn is_pressed(&self) -> bool {
         false
     }
     /// Bytes that only the sink keeps any more, because the table has changed or dropped what it shared with it. Looks anew at
@@ -158,46 +186,51 @@ impl Table {
         !walked
     }
 
-    /// Hands what the snapshot has not got yet of a segment to it.
-    fn save(&mut self, number: u32) {
+    /// Hands what the snapshot has not got yet of a segment to it, as far as the budget reaches; says whether that was all. What it has
+    /// got is marked as if a write had handed it over.
+    fn save(&mut self, number: u32, budget: &mut usize) -> bool {
+        if self.segments.get(number).saved_epoch == self.epoch {
+            return true;
+        }
         self.has_marks(number);
         let part = self.segments.get_mut(number);
-        part.saved_epoch = self.epoch;
         if let Some(cut) = &mut self.cut
             && part.entries.len() > 0
         {
-            cut.sink.segment(part.entries.untouched());
+            let taken = cut.sink.segment(part.entries.untouched(), budget);
+            if !taken.whole {
+                part.entries.touch_some(taken.entries);
+                return false;
+            }
             part.entries.clear_touched();
         }
+        part.saved_epoch = self.epoch;
+        true
     }
 
-    /// Walks on over about `budget` entries; says how many were seen, `None` when the walk has ended.
-    fn walk(&mut self, budget: usize) -> Option<usize> {
-        let mut seen = 0;
-        while seen < budget {
-            let cut = self.cut.as_mut()?;
-            if cut.sink.go_on(budget) {
-                return Some(budget);
+    /// Walks on as far as the budget reaches.
+    fn walk(&mut self, budget: &mut usize) -> Progress {
+        while let Some(cut) = self.cut.as_mut() {
+            if cut.sink.go_on(budget) || *budget == 0 {
+                return Progress::More;
             }
-            if cut.next >= self.segments.len() {
+            let (number, flushed) = (cut.next, cut.segment_len > 0);
+            if number >= self.segments.len() {
                 cut.sink.finish();
                 self.cut = None;
-                return None;
+                break;
             }
-            let number = cut.next;
-            cut.next += 1;
-            let part = self.segments.get(number);
-            let flushed = cut.segment_len > 0;
-            if part.saved_epoch != self.epoch {
-                seen += part.entries.len();
-                self.save(number);
+            if self.save(number, budget) {
+                if flushed {
+                    self.segments.get_mut(number).entries = Segment::new();
+                }
+                if let Some(cut) = self.cut.as_mut() {
+                    cut.next += 1;
+                }
             }
-            if flushed {
-                self.segments.get_mut(number).entries = Segment::new();
-            }
-            seen += 1;
+            *budget = budget.saturating_sub(ENTRY_COST);
         }
-        Some(seen)
+        Progress::Done
     }
 }
 
@@ -229,25 +262,39 @@ impl Shard {
         self.dbs.iter().chain(&self.detached).any(|table| table.cut.is_some())
     }
 
-    /// Hands over about `budget` entries.
+    /// Walks on as far as the budget reaches, in bytes, which stand for the time it takes to copy them; [`ENTRY_COST`] comes on top for
+    /// each entry.
     pub fn snapshot_step(&mut self, budget: usize) -> Progress {
         let mut left = budget.max(1);
+        self.end_open_entry(&mut left);
         for table in self.dbs.iter_mut().chain(&mut self.detached) {
-            while let Some(seen) = table.walk(left) {
-                left = left.saturating_sub(seen);
-                if left == 0 {
-                    return Progress::More;
-                }
+            if left == 0 || table.walk(&mut left) == Progress::More {
+                return Progress::More;
             }
         }
         self.dropping.append(&mut self.detached);
         Progress::Done
     }
 
-    /// Goes on with what was put off while writes were handing entries over, for about `budget` elements; says whether there is more.
+    /// Goes on with what was put off, as far as the budget reaches; says whether there is more.
     pub fn snapshot_go_on(&mut self, budget: usize) -> bool {
+        let mut left = budget.max(1);
+        self.end_open_entry(&mut left);
         let mut cuts = self.dbs.iter_mut().chain(&mut self.detached).filter_map(|table| table.cut.as_mut());
-        cuts.any(|cut| cut.sink.go_on(budget))
+        left == 0 || cuts.any(|cut| cut.sink.go_on(&mut left))
+    }
+
+    /// Goes on with the entry that has been begun, if there is one, before anything else can begin another.
+    fn end_open_entry(&mut self, budget: &mut usize) {
+        let mut cuts = self.dbs.iter_mut().chain(&mut self.detached).filter_map(|table| table.cut.as_mut());
+        if let Some(cut) = cuts.find(|cut| cut.sink.is_open()) {
+            cut.sink.go_on(budget);
+        }
+    }
+
+    /// Whether writes have put off values that are to be encoded, which are kept alive until they are.
+    pub fn snapshot_is_pressed(&self) -> bool {
+        self.dbs.iter().chain(&self.detached).filter_map(|table| table.cut.as_ref()).any(|cut| cut.sink.is_pressed())
     }
 
     /// Bytes that are kept for the snapshot alone, without those that are encoded. Looks anew at about `looks` of the large values

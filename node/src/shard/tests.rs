@@ -2,7 +2,7 @@
 
 use super::entry::EntryRef;
 use super::eviction::EvictionPolicy;
-use super::rdb_sink::{AccessNote, EncodedSink, RdbOptions};
+use super::rdb_sink::{AccessNote, EncodedSink, Part, RdbOptions};
 use super::snapshot::SegmentSink;
 use super::staging::StagingError;
 use super::table::LoadValue;
@@ -13,6 +13,7 @@ use koltso_proto::rdb::{Decoder, Item};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 const NOW: UnixMs = UnixMs(1_000_000_000_000);
@@ -127,7 +128,7 @@ fn a_snapshot_has_every_key_once_as_it_was_at_the_cut() {
                 begun += 1;
                 Box::new(Recorder { db: table.db, seen: Arc::clone(&seen), finished: Arc::clone(&finished) })
             });
-            while shard.snapshot_step(rng.random_range(1..2000)) == SnapshotProgress::More {
+            while shard.snapshot_step(rng.random_range(1..128_000)) == SnapshotProgress::More {
                 for _ in 0..rng.random_range(0..2000) {
                     change(&mut rng, &mut shard);
                 }
@@ -144,7 +145,7 @@ fn a_snapshot_has_every_key_once_as_it_was_at_the_cut() {
                 for _ in 0..rng.random_range(0..3000) {
                     change(&mut rng, &mut shard);
                 }
-                shard.snapshot_step(rng.random_range(1..3000));
+                shard.snapshot_step(rng.random_range(1..200_000));
                 if rng.random() {
                     shard.abort_snapshot();
                     for _ in 0..rng.random_range(0..100) {
@@ -159,11 +160,26 @@ fn a_snapshot_has_every_key_once_as_it_was_at_the_cut() {
 }
 
 #[derive(Default)]
-struct Chunks(Mutex<Vec<(DbIndex, Vec<u8>)>>);
+struct Chunks(Mutex<Vec<(DbIndex, Vec<u8>)>>, AtomicBool);
 
 impl EncodedSink for Chunks {
     fn send(&self, db: DbIndex, bytes: Vec<u8>) {
-        self.0.lock().unwrap().push((db, bytes));
+        let mut chunks = self.0.lock().unwrap();
+        // An entry that has been begun is the last, and is still to be ended.
+        let at = chunks.len() - usize::from(self.1.load(Ordering::Relaxed));
+        chunks.insert(at, (db, bytes));
+    }
+
+    fn send_part(&self, db: DbIndex, bytes: Vec<u8>, part: Part) {
+        assert_eq!(self.1.swap(!part.is_last, Ordering::Relaxed), !part.is_first, "two entries at once");
+        let mut chunks = self.0.lock().unwrap();
+        match chunks.last_mut() {
+            Some((own, begun)) if !part.is_first => {
+                assert_eq!(*own, db);
+                begun.extend(bytes);
+            }
+            _ => chunks.push((db, bytes)),
+        }
     }
 }
 
@@ -193,7 +209,7 @@ fn an_encoded_snapshot_is_read_back_with_large_values_as_they_were_at_the_cut() 
     let value::ValueMut::List(changed) = entry.value_mut() else { panic!("a list") };
     changed.push(value::End::Tail, b"too late", &Thresholds::default());
     let mut steps = 0;
-    while shard.snapshot_step(100) == SnapshotProgress::More {
+    while shard.snapshot_step(10_000) == SnapshotProgress::More {
         steps += 1;
     }
     assert!(steps > 8, "{steps}");
@@ -340,7 +356,7 @@ fn what_leaves_a_shard_and_stays_with_a_snapshot_is_counted_until_it_is_encoded(
     let held = shard.snapshot_held(8);
     assert!((4_000_000..16_000_000).contains(&held), "{held}");
     assert!(shard.snapshot_backlog() > 4_000_000);
-    while shard.snapshot_step(1000) == SnapshotProgress::More {}
+    while shard.snapshot_step(10_000) == SnapshotProgress::More {}
     assert_eq!((shard.snapshot_held(8), shard.snapshot_backlog()), (0, 0));
 }
 
@@ -382,4 +398,136 @@ fn what_a_snapshot_was_given_is_dropped_bit_by_bit_when_it_is_given_up() {
     assert_eq!(steps, 15);
     assert!(!graveyard::is_empty(), "they were dropped at once");
     assert!(dig());
+}
+
+fn large_set(members: usize) -> Value {
+    let mut set = value::Set::default();
+    for n in 0..members {
+        set.add(format!("member {n}").as_bytes(), &Thresholds::default());
+    }
+    Value::Set(set)
+}
+
+/// What an encoded snapshot is made of, read back: keys, and the lengths of their values.
+fn read_back(chunks: &Chunks) -> HashMap<(u32, Vec<u8>), usize> {
+    let mut file = Vec::new();
+    put_magic(&mut file, 10);
+    for (db, bytes) in chunks.0.lock().unwrap().iter() {
+        put_select_db(&mut file, *db);
+        file.extend_from_slice(bytes);
+    }
+    put_eof(&mut file);
+    file.extend_from_slice(&[0; 8]);
+    let (mut found, mut db) = (HashMap::new(), DB);
+    let mut decoder = Decoder::default();
+    decoder.feed(&file);
+    while let Some(item) = decoder.next_item().expect("the file is well-formed") {
+        match item {
+            Item::SelectDb(selected) => db = selected,
+            Item::Key(entry) => {
+                let value = value::rdb::from_rdb(entry.value, &Thresholds::default());
+                let before = found.insert((db.0, entry.key.into_vec()), len_of(value.view()));
+                assert!(before.is_none(), "a key came twice");
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn len_of(value: ValueRef<'_>) -> usize {
+    match value {
+        ValueRef::Str(text) => text.len(),
+        ValueRef::Set(set) => set.len(),
+        _ => 0,
+    }
+}
+
+#[test]
+fn an_encoded_snapshot_is_the_cut_whatever_is_done_to_large_values_meanwhile() {
+    for seed in 0..6 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut shard = Shard::new(ShardId(0), 3);
+        let change = |rng: &mut SmallRng, shard: &mut Shard| {
+            let key = format!("key:{}", rng.random_range(0..300)).into_bytes();
+            let db = rng.random_range(0..3);
+            let table = &mut shard.dbs[db];
+            match rng.random_range(0..100) {
+                0..20 => table.set_value(&key, large_set(rng.random_range(500..5000)), None, NOW),
+                20..40 => table.set_string(&key, &vec![b's'; rng.random_range(1..100_000)], None, NOW),
+                40..60 => {
+                    table.delete(&key);
+                }
+                60..95 => {
+                    if let Some(mut entry) = table.find_mut(&key)
+                        && let value::ValueMut::Set(set) = entry.value_mut()
+                    {
+                        set.add(&rng.random::<[u8; 9]>(), &Thresholds::default());
+                    }
+                }
+                95..97 => shard.swap(DbIndex(db as u32), DbIndex(rng.random_range(0..3)), NOW),
+                97 => shard.flush(DbIndex(db as u32)),
+                _ => {
+                    shard.drop_step(100);
+                }
+            }
+        };
+        (0..400).for_each(|_| change(&mut rng, &mut shard));
+        let tables = shard.dbs.iter().enumerate();
+        let at_cut: HashMap<_, _> = tables
+            .flat_map(|(db, table)| table.iter().map(move |entry| ((db as u32, entry.key().to_vec()), len_of(entry.value()))))
+            .collect();
+        let chunks = Arc::<Chunks>::default();
+        let target: Arc<dyn EncodedSink> = chunks.clone();
+        let options = RdbOptions { version: 10, access: AccessNote::None, compress: seed % 2 == 0 };
+        shard.begin_rdb_snapshot(options, &target);
+        let mut more = true;
+        while more {
+            let budget = rng.random_range(1..100_000);
+            if rng.random_bool(0.3) {
+                shard.snapshot_go_on(budget);
+            } else {
+                more = shard.snapshot_step(budget) == SnapshotProgress::More;
+            }
+            (0..rng.random_range(0..4)).for_each(|_| change(&mut rng, &mut shard));
+            shard.snapshot_held(rng.random_range(0..4));
+        }
+        assert!(!shard.is_snapshotting());
+        assert_eq!((shard.snapshot_held(1), shard.snapshot_backlog()), (0, 0));
+        assert!(read_back(&chunks) == at_cut, "seed {seed}");
+    }
+}
+
+#[test]
+fn no_step_of_a_walk_encodes_much_more_than_its_budget() {
+    let mut shard = Shard::new(ShardId(0), 1);
+    // All in one segment, none of many elements.
+    for key in 0..100 {
+        let mut hash = value::Hash::new();
+        for n in 0..200 {
+            hash.set(format!("field {n}").as_bytes(), &[b'v'; 1000], &Thresholds::default());
+        }
+        shard.dbs[0].set_value(format!("hash:{key}").as_bytes(), Value::Hash(hash), None, NOW);
+        shard.dbs[0].set_string(format!("text:{key}").as_bytes(), &[b't'; 16_000], None, NOW);
+    }
+    shard.dbs[0].set_value(b"set", large_set(200_000), None, NOW);
+    let mut long = value::Hash::new();
+    (0..3).for_each(|n| {
+        long.set(&[n], &vec![b'l'; 3_000_000], &Thresholds::default());
+    });
+    shard.dbs[0].set_value(b"long", Value::Hash(long), None, NOW);
+    let chunks = Arc::<Chunks>::default();
+    let target: Arc<dyn EncodedSink> = chunks.clone();
+    shard.begin_rdb_snapshot(RdbOptions { version: 10, access: AccessNote::None, compress: false }, &target);
+    let sum = || chunks.0.lock().unwrap().iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
+    let (mut before, mut most, mut steps) = (0, 0, 0);
+    while shard.snapshot_step(16 << 10) == SnapshotProgress::More {
+        steps += 1;
+        most = most.max(sum() - before);
+        before = sum();
+    }
+    // What is given away at a time is more than a step: whole chunks.
+    assert!(most < 512 << 10, "{most} bytes at once");
+    assert!(sum() > 30_000_000 && steps > 1000, "{} bytes in {steps} steps", sum());
+    assert_eq!(read_back(&chunks).len(), 202);
 }

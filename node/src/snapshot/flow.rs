@@ -1,23 +1,37 @@
 //! How much of a snapshot is under way, and whether it is still wanted.
+//!
+//! Bytes of a core are *queued* until the service thread takes them, and *under way* until the furthest reader has passed them. While
+//! a large entry of one core leaves in parts, what comes between them has to wait: it is *parked*, and still queued. The core
+//! whose entry it is must be able to go on with it, so what is parked does not count against that one.
 
+use super::pace::{CATCH_UP_LEN, QUEUED_LEN_MAX, SHARE_LEN_MIN, WALKED_LEN_MAX};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
-/// Encoded bytes that all cores together may have under way before they stop walking.
-const WALKED_LEN_MAX: usize = 8 << 20;
-/// What each core may have under way of that at least, in bytes; few chunks.
-const SHARE_LEN_MIN: usize = 512 << 10;
-/// Bytes that may wait for the service thread, which takes them as fast as it can: encoded ones, and values that writes have taken
-/// away. Beyond this the snapshot is given up.
-const QUEUED_LEN_MAX: usize = 256 << 20;
 /// What a single piece counts for at most: a huge value must not end the snapshot because of the small ones behind it.
 const WEIGHT_MAX: usize = QUEUED_LEN_MAX / 2;
 
+/// No shard has this number.
+const NOBODY: usize = usize::MAX;
 const TOO_FAST: &str = "writes came faster than what they change could be put aside";
 
-fn weight(len: usize) -> usize {
-    len.min(WEIGHT_MAX)
+/// What something that is sent weighs.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Its length, encoded.
+    pub len: usize,
+    /// The memory of its own that it takes; the rest is shared with the shard's values.
+    pub own: usize,
+    /// What it counts for where too much waits.
+    pub weight: usize,
+}
+
+impl Load {
+    /// Of encoded bytes.
+    pub fn of(bytes: &Vec<u8>) -> Self {
+        Load { len: bytes.len(), own: bytes.capacity(), weight: bytes.len() }
+    }
 }
 
 /// What the cores and the service thread share about one snapshot.
@@ -28,6 +42,10 @@ pub struct Flow {
     share_len: usize,
     /// Bytes that the service thread has not taken yet.
     queued: AtomicUsize,
+    /// Of these, bytes that wait for the end of an entry.
+    parked: AtomicUsize,
+    /// The core whose entry that is; `NOBODY` if there is none.
+    open: AtomicUsize,
     given_up: OnceLock<String>,
     /// Wakes the service thread when the snapshot is given up.
     end: Notify,
@@ -38,8 +56,19 @@ pub struct Flow {
 #[derive(Debug, Default)]
 struct Credit {
     in_flight: AtomicUsize,
+    queued: AtomicUsize,
+    parked: AtomicUsize,
+    parked_weight: AtomicUsize,
     /// Whether the core has stopped walking and wants to be woken.
     starved: AtomicBool,
+    /// Whether it has stopped to catch up with writes, and wants to be woken.
+    hungry: AtomicBool,
+}
+
+impl Credit {
+    fn wants_to_be_woken(&self) -> bool {
+        self.starved.swap(false, Ordering::AcqRel) | self.hungry.swap(false, Ordering::AcqRel)
+    }
 }
 
 impl Flow {
@@ -49,6 +78,8 @@ impl Flow {
             share_len: (WALKED_LEN_MAX / shards.max(1)).max(SHARE_LEN_MIN),
             shards: (0..shards).map(|_| Credit::default()).collect(),
             queued: AtomicUsize::new(0),
+            parked: AtomicUsize::new(0),
+            open: AtomicUsize::new(NOBODY),
             given_up: OnceLock::new(),
             end: Notify::new(),
             gauges,
@@ -70,53 +101,118 @@ impl Flow {
         &self.gauges
     }
 
-    /// On a core: so many bytes of a shard are being sent, and so many that are shared with its values and cost nothing yet. A single
-    /// piece may be of any size.
-    pub(super) fn sent(&self, shard: usize, own: usize, shared: usize) -> Sent {
-        let len = own + shared;
+    /// On a core: this is being sent. A single piece may be of any size.
+    pub fn sent(&self, shard: usize, load: Load) -> Sent {
+        let Load { len, own, weight } = load;
+        let weight = weight.min(WEIGHT_MAX);
         self.shards[shard].in_flight.fetch_add(len, Ordering::AcqRel);
-        if self.queued.fetch_add(weight(len), Ordering::AcqRel) > QUEUED_LEN_MAX {
+        self.shards[shard].queued.fetch_add(weight, Ordering::AcqRel);
+        if self.queued.fetch_add(weight, Ordering::AcqRel) > QUEUED_LEN_MAX {
             self.give_up(TOO_FAST);
         }
-        Sent { shard, len, _held: Held::new(own, &self.gauges) }
+        Sent { shard, len, weight, _held: Held::new(own, &self.gauges) }
     }
 
-    /// On the service thread: this has been taken from the queue.
-    pub fn received(&self, sent: &Sent) {
-        self.queued.fetch_sub(weight(sent.len), Ordering::AcqRel);
+    /// On the service thread: this has been taken from the queue. True if its core is to be woken.
+    pub fn received(&self, sent: &Sent) -> bool {
+        self.queued.fetch_sub(sent.weight, Ordering::AcqRel);
+        self.shards[sent.shard].queued.fetch_sub(sent.weight, Ordering::AcqRel);
+        fence(Ordering::SeqCst);
+        let has_room = self.has_room_to_catch_up(sent.shard, CATCH_UP_LEN / 2);
+        has_room && self.shards[sent.shard].hungry.swap(false, Ordering::AcqRel)
+    }
+
+    /// On the service thread: this has to wait for the end of an entry. True if the core whose entry that is is to be woken.
+    pub fn park(&self, sent: &Sent) -> bool {
+        self.shards[sent.shard].parked.fetch_add(sent.len, Ordering::AcqRel);
+        self.shards[sent.shard].parked_weight.fetch_add(sent.weight, Ordering::AcqRel);
+        let first = self.parked.fetch_add(sent.len.max(1), Ordering::AcqRel) == 0;
+        fence(Ordering::SeqCst);
+        let open = self.open.load(Ordering::Acquire);
+        first && open != NOBODY && self.shards[open].wants_to_be_woken()
+    }
+
+    /// On the service thread: this waits no longer.
+    pub fn unpark(&self, sent: &Sent) {
+        self.shards[sent.shard].parked.fetch_sub(sent.len, Ordering::AcqRel);
+        self.shards[sent.shard].parked_weight.fetch_sub(sent.weight, Ordering::AcqRel);
+        self.parked.fetch_sub(sent.len.max(1), Ordering::AcqRel);
+    }
+
+    /// On the service thread: an entry of this core, or of none, is leaving in parts. True if its core is to be woken.
+    pub fn set_open(&self, shard: Option<usize>) -> bool {
+        self.open.store(shard.unwrap_or(NOBODY), Ordering::Release);
+        fence(Ordering::SeqCst);
+        shard.is_some_and(|shard| self.shards[shard].wants_to_be_woken())
+    }
+
+    /// Bytes that wait for the service thread.
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Acquire)
     }
 
     /// On a core: so many bytes of values that writes have taken away are still to be encoded.
     pub(super) fn limit_backlog(&self, len: usize) {
-        if self.queued.load(Ordering::Acquire).saturating_add(len) > QUEUED_LEN_MAX {
+        if self.queued().saturating_add(len) > QUEUED_LEN_MAX {
             self.give_up(TOO_FAST);
         }
     }
 
-    /// On a core: whether what writers have put off may go on while the walk may not.
-    pub(super) fn may_catch_up(&self) -> bool {
-        self.queued.load(Ordering::Acquire) < QUEUED_LEN_MAX / 2
-    }
-
     /// On the service thread: `len` bytes of a shard are where they belong. True if its core is to be woken.
     pub fn consumed(&self, shard: usize, len: usize) -> bool {
-        let credit = &self.shards[shard];
-        let left = credit.in_flight.fetch_sub(len, Ordering::AcqRel).saturating_sub(len);
+        self.shards[shard].in_flight.fetch_sub(len, Ordering::AcqRel);
         fence(Ordering::SeqCst);
-        left < self.share_len / 2 && credit.starved.swap(false, Ordering::AcqRel)
+        self.under_way(shard) < self.share_len / 2 && self.shards[shard].starved.swap(false, Ordering::AcqRel)
     }
 
-    /// Whether a core may go on walking its shard; if not, it will be woken.
-    pub(super) fn may_walk(&self, shard: usize) -> bool {
+    /// One of a shard's counts, without what is parked if that does not count for it.
+    fn unparked(&self, shard: usize, count: &AtomicUsize, parked: &AtomicUsize) -> usize {
+        let is_open = self.open.load(Ordering::Acquire) == shard;
+        let spared = if is_open { parked.load(Ordering::Acquire) } else { 0 };
+        count.load(Ordering::Acquire).saturating_sub(spared)
+    }
+
+    fn under_way(&self, shard: usize) -> usize {
         let credit = &self.shards[shard];
-        if credit.in_flight.load(Ordering::Acquire) < self.share_len {
+        self.unparked(shard, &credit.in_flight, &credit.parked)
+    }
+
+    /// On a core: whether what writers have put off may go on while the walk may not, or what somebody waits for the end of; if only the
+    /// queue is in the way, it will be woken when it is not.
+    pub(super) fn may_catch_up(&self, shard: usize, is_pressed: bool) -> bool {
+        let is_awaited = self.open.load(Ordering::Acquire) == shard && self.parked.load(Ordering::Acquire) > 0;
+        if !is_pressed && !is_awaited {
+            return false;
+        }
+        if self.has_room_to_catch_up(shard, CATCH_UP_LEN) {
             return true;
         }
-        credit.starved.store(true, Ordering::Release);
+        let hungry = &self.shards[shard].hungry;
+        hungry.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if self.has_room_to_catch_up(shard, CATCH_UP_LEN / 2) {
+            hungry.store(false, Ordering::Release);
+            return true;
+        }
+        false
+    }
+
+    fn has_room_to_catch_up(&self, shard: usize, len: usize) -> bool {
+        let credit = &self.shards[shard];
+        self.unparked(shard, &credit.queued, &credit.parked_weight) < len
+    }
+
+    /// Whether a core may go on walking its shard; if not, it will be woken when it may.
+    pub(super) fn may_walk(&self, shard: usize) -> bool {
+        if self.under_way(shard) < self.share_len {
+            return true;
+        }
+        let starved = &self.shards[shard].starved;
+        starved.store(true, Ordering::Release);
         // Either this load sees what was consumed, or whoever consumed it sees that we wait.
         fence(Ordering::SeqCst);
-        if credit.in_flight.load(Ordering::Acquire) < self.share_len / 2 {
-            credit.starved.store(false, Ordering::Release);
+        if self.under_way(shard) < self.share_len / 2 {
+            starved.store(false, Ordering::Release);
             return true;
         }
         false
@@ -196,6 +292,7 @@ pub struct Sent {
     pub shard: usize,
     /// How many they are, encoded.
     pub len: usize,
+    weight: usize,
     _held: Held,
 }
 
@@ -251,11 +348,15 @@ impl Drop for OnDisk {
 mod tests {
     use super::*;
 
+    fn load(len: usize, own: usize) -> Load {
+        Load { len, own, weight: len }
+    }
+
     #[test]
     fn a_core_walks_until_its_share_is_under_way_and_again_when_half_of_it_is_not() {
         let flow = Flow::new(2, Arc::default());
         let share = WALKED_LEN_MAX / 2;
-        let held = flow.sent(0, share - 100, 100);
+        let held = flow.sent(0, load(share, share - 100));
         assert!(!flow.may_walk(0) && flow.may_walk(1));
         assert!(!flow.consumed(0, share / 2), "not before it is worth its while");
         assert!(flow.consumed(0, 1), "then the core is woken");
@@ -268,11 +369,30 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_begun_an_entry_can_end_it_whatever_waits_for_that() {
+        let flow = Flow::new(2, Arc::default());
+        assert!(!flow.set_open(Some(0)));
+        let held = [flow.sent(0, load(WALKED_LEN_MAX, 1)), flow.sent(1, load(CATCH_UP_LEN, 1))];
+        assert!(!flow.may_walk(0) && !flow.may_walk(1));
+        assert!(!flow.may_catch_up(0, false), "nobody waits");
+        assert!(flow.park(&held[0]), "the core is woken, for now somebody waits");
+        assert!(flow.may_walk(0) && flow.may_catch_up(0, false));
+        assert!(!flow.park(&held[1]));
+        assert!(!flow.may_walk(1) && !flow.may_catch_up(1, true), "the other one waits for the end of the entry");
+        held.iter().for_each(|held| flow.unpark(held));
+        assert!(flow.set_open(Some(1)), "it is its turn");
+        assert!(!flow.received(&held[0]));
+        assert!(!flow.may_walk(1) && !flow.may_catch_up(1, true));
+        assert!(flow.received(&held[1]), "what it waited for is there");
+        assert!(flow.may_catch_up(1, true) && !flow.may_catch_up(1, false));
+    }
+
+    #[test]
     fn large_values_that_nobody_encodes_end_the_snapshot() {
         let flow = Flow::new(1, Arc::default());
         flow.limit_backlog(QUEUED_LEN_MAX);
         assert!(!flow.is_given_up());
-        let _held = flow.sent(0, 1, 0);
+        let _held = flow.sent(0, load(1, 1));
         flow.limit_backlog(QUEUED_LEN_MAX);
         assert!(flow.is_given_up());
     }
@@ -292,12 +412,12 @@ mod tests {
     #[test]
     fn what_nobody_takes_ends_the_snapshot() {
         let flow = Flow::new(1, Arc::default());
-        let held = [flow.sent(0, QUEUED_LEN_MAX / 2, 0), flow.sent(0, QUEUED_LEN_MAX, 0)];
+        let held = [flow.sent(0, load(QUEUED_LEN_MAX / 2, 1)), flow.sent(0, load(QUEUED_LEN_MAX, 1))];
         flow.received(&held[1]);
         assert!(!flow.is_given_up(), "one piece may be of any size");
-        let _more = [flow.sent(0, QUEUED_LEN_MAX / 4, QUEUED_LEN_MAX / 4), flow.sent(0, 0, 1)];
-        assert!(!flow.is_given_up() && !flow.may_catch_up());
-        let _too_many = flow.sent(0, 0, 1);
+        let _more = [flow.sent(0, load(QUEUED_LEN_MAX / 2, 1)), flow.sent(0, load(1, 0))];
+        assert!(!flow.is_given_up() && !flow.may_catch_up(0, true));
+        let _too_many = flow.sent(0, load(1, 0));
         assert!(flow.is_given_up(), "what is shared counts as well");
         flow.give_up("another reason");
         assert_eq!(flow.gauges.given_up.load(Ordering::Relaxed), 1);

@@ -6,21 +6,21 @@
 //! ```
 //!
 //! Each core walks its segments in slices between turns and encodes them; an entry that is about to change before the walk has come
-//! to it is encoded first. Either way the bytes leave as [`Chunk`]s. A core stops walking while too much of what it has sent is
+//! to it is encoded first. Either way the bytes leave as [`Chunk`]s; a large entry leaves in parts, as it is encoded. A core stops walking while too much of what it has sent is
 //! still under way, whether in memory or in a temporary file. Writers never wait: what they have to preserve is sent regardless,
 //! and if even the service thread cannot keep up with it, the snapshot is given up.
 
 mod flow;
 mod pace;
 
-pub use flow::{Flow, Gauges, OnDisk, Sent};
-use pace::Pace;
+pub use flow::{Flow, Gauges, Load, OnDisk, Sent};
+use pace::{PRESSED_LEN, Pace, STEP_COST};
 
 use crate::core::{Core, Message};
 use crate::logging::warning;
 use crate::replication::stream::ReplicaInfo;
 use crate::shard::leftovers;
-use crate::shard::rdb_sink::{AccessNote, EncodedSink, RdbOptions};
+use crate::shard::rdb_sink::{AccessNote, EncodedSink, LongString, Part, RdbOptions};
 use crate::shard::snapshot::Progress;
 use bytes::Bytes;
 use koltso_proto::id::DbIndex;
@@ -33,8 +33,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// The RDB version that every supported server reads.
 const VERSION_DEFAULT: u32 = 10;
-/// Entries walked between two looks at the clock.
-const STEP_ENTRIES: usize = 64;
 /// How many of the large values that writes have put off are looked at in one turn, to see what the shard still has of them.
 const LOOKS: usize = 8;
 
@@ -48,6 +46,17 @@ pub enum Chunk {
         /// RDB bytes, in order.
         parts: Vec<Bytes>,
         /// Where they come from.
+        sent: Sent,
+    },
+    /// A part of an entry of one database, encoded. No part of another entry of the same shard comes in between.
+    Part {
+        /// The database.
+        db: DbIndex,
+        /// RDB bytes.
+        bytes: Bytes,
+        /// Which part it is.
+        part: Part,
+        /// Where it comes from.
         sent: Sent,
     },
     /// An entry that is a long string, to be compressed.
@@ -68,6 +77,16 @@ pub enum Chunk {
     },
 }
 
+impl Chunk {
+    /// Where it comes from, unless it is an end.
+    pub fn sent(&self) -> Option<&Sent> {
+        match self {
+            Chunk::Entries { sent, .. } | Chunk::Part { sent, .. } | Chunk::Text { sent, .. } => Some(sent),
+            Chunk::Done { .. } => None,
+        }
+    }
+}
+
 /// The receiving end of a snapshot.
 pub struct Chunks {
     /// What the cores send.
@@ -78,24 +97,27 @@ pub struct Chunks {
 
 impl EncodedSink for ChunkSink {
     fn send(&self, db: DbIndex, bytes: Vec<u8>) {
-        self.send_parts(db, vec![bytes]);
+        self.post(Load::of(&bytes), |sent| Chunk::Entries { db, parts: vec![bytes.into()], sent });
     }
 
-    fn send_parts(&self, db: DbIndex, parts: Vec<Vec<u8>>) {
-        let own = parts.iter().map(Vec::len).sum();
-        self.post(own, 0, |sent| Chunk::Entries { db, parts: parts.into_iter().map(Bytes::from).collect(), sent });
+    fn send_part(&self, db: DbIndex, bytes: Vec<u8>, part: Part) {
+        self.post(Load::of(&bytes), |sent| Chunk::Part { db, bytes: bytes.into(), part, sent });
     }
 
-    fn send_string(&self, db: DbIndex, mut head: Vec<u8>, text: &Arc<Vec<u8>>, compress: bool) {
+    fn send_string(&self, db: DbIndex, string: LongString<'_>) {
+        let LongString { mut head, text, compress, is_pressing } = string;
         let text = Arc::clone(text);
-        let shared = text.len();
-        if compress {
-            return self.post(head.len(), shared, |sent| Chunk::Text { db, head, text, sent });
+        if !compress {
+            put_len(&mut head, text.len() as u64);
         }
-        put_len(&mut head, shared as u64);
-        let own = head.len();
+        let len = head.len() + text.len();
+        // As long as nobody takes the string away, it costs nothing, and the core walks no further than to it.
+        let load = Load { len, own: head.capacity(), weight: if is_pressing { len } else { head.len() } };
+        if compress {
+            return self.post(load, |sent| Chunk::Text { db, head, text, sent });
+        }
         let parts = vec![Bytes::from(head), Bytes::from_owner(SharedText(text))];
-        self.post(own, shared, |sent| Chunk::Entries { db, parts, sent });
+        self.post(load, |sent| Chunk::Entries { db, parts, sent });
     }
 }
 
@@ -109,9 +131,9 @@ impl AsRef<[u8]> for SharedText {
 }
 
 impl ChunkSink {
-    fn post(&self, own: usize, shared: usize, chunk: impl FnOnce(Sent) -> Chunk) {
+    fn post(&self, load: Load, chunk: impl FnOnce(Sent) -> Chunk) {
         if !self.flow.is_given_up() {
-            let sent = self.flow.sent(self.shard, own, shared);
+            let sent = self.flow.sent(self.shard, load);
             // Nobody listens any more when the node stops.
             let _ = self.sender.send(chunk(sent));
         }
@@ -253,10 +275,13 @@ impl Core {
             return false;
         }
         let began = Instant::now();
+        // What is kept alive for the snapshot costs more than a late answer.
+        let serving = serving && shard.snapshot_backlog() < PRESSED_LEN;
         let Some(until) = walk.pace.slice(began, serving) else { return false };
-        if !walk.sink.flow.may_walk(walk.sink.shard) {
+        let flow = &walk.sink.flow;
+        if !flow.may_walk(walk.sink.shard) {
             // What writers have put off does not wait for the walk: it keeps old values alive.
-            while walk.sink.flow.may_catch_up() && shard.snapshot_go_on(STEP_ENTRIES) {
+            while flow.may_catch_up(walk.sink.shard, shard.snapshot_is_pressed()) && shard.snapshot_go_on(STEP_COST) {
                 if Instant::now() >= until {
                     return true;
                 }
@@ -264,7 +289,7 @@ impl Core {
             return false;
         }
         loop {
-            let progress = shard.snapshot_step(STEP_ENTRIES);
+            let progress = shard.snapshot_step(STEP_COST);
             if progress == Progress::Done {
                 break;
             }

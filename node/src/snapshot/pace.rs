@@ -1,4 +1,5 @@
-//! How fast a core walks: with all it has while it serves nobody, and with rests while it does.
+//! How fast a core walks: with all it has while it serves nobody, and with rests while it does. All that the pace depends on stands
+//! here.
 //!
 //! The rests are for more than the clients of this core. A processor that a core shares with the service thread is handed from one
 //! to the other at once only when the one that is to have it wakes up: a core that never sleeps is interrupted by the scheduler's
@@ -12,6 +13,20 @@ const SLICE: Duration = Duration::from_micros(100);
 const SLICE_SERVING: Duration = Duration::from_micros(50);
 /// How many times as long as a slice the rest behind it is, while somebody is being served.
 const REST: u32 = 2;
+/// What is walked between two looks at the clock: bytes, and what [`ENTRY_COST`](crate::shard::snapshot::ENTRY_COST) and its like say.
+/// A slice may take longer by one such step.
+pub const STEP_COST: usize = 16 << 10;
+/// While values that writes have taken away keep more than this alive, a core walks as if it served nobody; in bytes.
+pub const PRESSED_LEN: usize = 32 << 20;
+/// Encoded bytes that all cores together may have under way before they stop walking.
+pub const WALKED_LEN_MAX: usize = 8 << 20;
+/// What each core may have under way of that at least, in bytes; few chunks.
+pub const SHARE_LEN_MIN: usize = 512 << 10;
+/// How much of what writes have put off a core may have waiting for the service thread while its walk waits for readers, in bytes.
+pub const CATCH_UP_LEN: usize = 4 << 20;
+/// Bytes that may wait for the service thread, which takes them as fast as it can: encoded ones, and values that writes have taken
+/// away. Beyond this the snapshot is given up.
+pub const QUEUED_LEN_MAX: usize = 256 << 20;
 
 /// The pace of one core.
 #[derive(Debug, Default)]

@@ -146,14 +146,20 @@ fn put_compressed(out: &mut Vec<u8>, bytes: &[u8], lzf: &mut Lzf) -> bool {
         return false;
     }
     let packed = packed_from..out.len();
-    let mut lengths = Vec::with_capacity(18);
-    put_len(&mut lengths, packed.len() as u64);
-    put_len(&mut lengths, bytes.len() as u64);
-    out[begin + 1..begin + 1 + lengths.len()].copy_from_slice(&lengths);
-    let end = begin + 1 + lengths.len() + packed.len();
-    out.copy_within(packed, begin + 1 + lengths.len());
+    let mut head = Vec::with_capacity(19);
+    put_compressed_head(&mut head, packed.len() as u64, bytes.len() as u64);
+    out[begin..begin + head.len()].copy_from_slice(&head);
+    let end = begin + head.len() + packed.len();
+    out.copy_within(packed, begin + head.len());
     out.truncate(end);
     true
+}
+
+/// What stands in front of a compressed string: how long it is, and how long it was.
+pub fn put_compressed_head(out: &mut Vec<u8>, packed_len: u64, len: u64) {
+    out.push(lead::LZF);
+    put_len(out, packed_len);
+    put_len(out, len);
 }
 
 /// A string that is the text of `value`.

@@ -342,6 +342,25 @@ impl Segment {
         unsafe { raw.set_header(raw.header().with_touched(true)) };
     }
 
+    /// Marks the first `count` entries that are not marked as touched, in the order of memory.
+    pub(super) fn touch_some(&mut self, count: usize) {
+        let mut left = count;
+        for index in self.arena.slots() {
+            if left == 0 {
+                break;
+            }
+            let raw = self.raw(index);
+            // SAFETY: slots that are not holes are live, and the mark does not change what else is in them.
+            unsafe {
+                let header = raw.header();
+                if !header.is_touched() {
+                    raw.set_header(header.with_touched(true));
+                    left -= 1;
+                }
+            }
+        }
+    }
+
     /// Takes the marks of all entries away.
     pub(super) fn clear_touched(&mut self) {
         for index in self.arena.slots() {

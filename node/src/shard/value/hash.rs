@@ -345,6 +345,7 @@ impl Hash {
     pub fn unshared_bytes(&self) -> usize {
         match self {
             Hash::Table(table) => table.unshared_bytes(),
+            Hash::Timed(timed) => timed.unshared_bytes(),
             small => small.heap_bytes(),
         }
     }

@@ -292,6 +292,14 @@ impl List {
         nodes.flat_map(|(pack, pos)| pack.iter_rev_from(pos)).map(|(_, element)| element).take(count)
     }
 
+    /// How many nodes there are.
+    pub fn packs_len(&self) -> usize {
+        match self {
+            List::Packed(_) => 1,
+            List::Nodes(tree) => tree.leaf_count(),
+        }
+    }
+
     /// The nodes from the one with the element at `position` on, for writing them to a file as they are.
     pub fn packs(&self, position: usize) -> impl Iterator<Item = &Listpack> {
         let (pack, tree) = match self {

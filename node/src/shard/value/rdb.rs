@@ -3,14 +3,20 @@
 //! Packed forms are written as they lie in memory where the reader's version knows them, and element by element where it does
 //! not. Checking what comes from outside is done before, by `koltso_proto::rdb`: nothing here can fail.
 
+pub mod pieces;
+
 use super::hash::timed::Timed;
 use super::segments::Position;
 use super::{Hash, List, Set, Thresholds, Value, ValueRef, Zset, stream};
-use koltso_proto::listpack::{IntText, Listpack};
-use koltso_proto::rdb::consts::{kind, version_has};
+use koltso_proto::listpack::{Element, IntText, Listpack};
+use koltso_proto::rdb::consts::{container, kind, version_has};
 use koltso_proto::rdb::writer::{put_blob, put_double, put_element, put_elements, put_len, put_packed_node, put_string};
 use koltso_proto::rdb::{ListNode, Lzf, RdbHash, RdbSet, RdbValue, RdbZset, Text};
+use pieces::{Texts, spend};
 use std::sync::Arc;
+
+/// Longer elements of collections are written in pieces, in bytes.
+const TEXT_AT_ONCE_MAX: usize = 32 * 1024;
 
 /// The type byte of a value in a file of `version`.
 pub fn kind_of(value: ValueRef<'_>, version: u32) -> u8 {
@@ -38,9 +44,9 @@ pub fn has_deadlines(hash: &Hash) -> bool {
 
 /// Appends a value without its type byte, which [`kind_of`] the same version tells.
 pub fn put_body(out: &mut Vec<u8>, value: ValueRef<'_>, version: u32, lzf: Option<&mut Lzf>) {
+    let mut writer = BodyWriter::with_pieces(version, usize::MAX);
     let mut lzf = lzf;
-    let mut writer = BodyWriter::new(version);
-    while !writer.put_some(out, value, usize::MAX, lzf.as_deref_mut()) {}
+    while !writer.put_some(out, value, &mut usize::MAX.clone(), lzf.as_deref_mut()) {}
 }
 
 /// Appends a value without its type byte, in pieces: so that a large one need not be written in one go.
@@ -50,44 +56,68 @@ pub struct BodyWriter {
     started: bool,
     /// The next element of a list or sorted set.
     element: usize,
-    /// The next segment of a table.
-    segment: Position,
+    /// The next item of a table.
+    item: Position,
     /// The next part of a stream.
     stream: stream::rdb::Place,
+    texts: Texts,
 }
 
 impl BodyWriter {
-    /// A writer at the beginning of a value, for a file of `version`.
+    /// A writer at the beginning of a value, for a file of `version`. It compresses no element that takes long.
     pub fn new(version: u32) -> Self {
-        BodyWriter { version, started: false, element: 0, segment: Position::default(), stream: Default::default() }
+        BodyWriter::with_pieces(version, TEXT_AT_ONCE_MAX)
     }
 
-    /// Appends the next piece, of about `budget` elements; true when that was the last. The value must be the same at every
-    /// call: a clone that nobody changes.
-    pub fn put_some(&mut self, out: &mut Vec<u8>, value: ValueRef<'_>, budget: usize, lzf: Option<&mut Lzf>) -> bool {
+    fn with_pieces(version: u32, at_once_max: usize) -> Self {
+        let texts = Texts { at_once_max, within: 0 };
+        BodyWriter { version, started: false, element: 0, item: Position::default(), stream: Default::default(), texts }
+    }
+
+    /// Appends the next piece, as far as the budget reaches, and takes its cost off it; true when that was the last. The value must be
+    /// the same at every call: a clone that nobody changes. Small forms are written whole in any case.
+    pub fn put_some(&mut self, out: &mut Vec<u8>, value: ValueRef<'_>, budget: &mut usize, lzf: Option<&mut Lzf>) -> bool {
         let first = !std::mem::replace(&mut self.started, true);
+        let compressed = lzf.is_some();
         match value {
-            ValueRef::Str(text) => put_string(out, text, lzf),
-            ValueRef::Set(Set::Ints(ints)) => put_blob(out, ints.as_bytes(), lzf),
-            ValueRef::Set(Set::Packed(pack)) => self.put_packed(out, pack, value, lzf),
+            ValueRef::Str(text) => {
+                spend(budget, text.len(), compressed);
+                put_string(out, text, lzf);
+            }
+            ValueRef::Set(Set::Ints(ints)) => {
+                spend(budget, ints.byte_len(), compressed);
+                put_blob(out, ints.as_bytes(), lzf);
+            }
+            ValueRef::Set(Set::Packed(pack)) => {
+                spend(budget, pack.byte_len(), compressed);
+                self.put_packed(out, pack, value, lzf);
+            }
             ValueRef::Zset(Zset::Packed(pack)) if version_has(self.version, kind::ZSET_LISTPACK) => {
+                spend(budget, pack.byte_len(), compressed);
                 put_blob(out, pack.as_bytes(), lzf);
             }
-            ValueRef::Stream(stream) => return stream.put_some(out, &mut self.stream, self.version, budget, lzf),
+            ValueRef::Stream(stream) => {
+                return stream.put_some(out, &mut self.stream, &mut self.texts, self.version, budget, lzf);
+            }
             ValueRef::List(list) => return self.put_list(out, list, first, budget, lzf),
             ValueRef::Zset(zset) => return self.put_zset(out, zset, first, budget, lzf),
             ValueRef::Set(Set::Table(table)) => {
                 if first {
                     put_len(out, table.len() as u64);
                 }
-                let mut lzf = lzf;
-                return table.walk(&mut self.segment, budget, |member| put_string(out, member.bytes(), lzf.as_deref_mut()));
+                let (mut lzf, texts) = (lzf, &mut self.texts);
+                return table.walk(&mut self.item, budget, |member, budget| {
+                    texts.put(out, budget, [member.bytes()], lzf.as_deref_mut())
+                });
             }
             ValueRef::Hash(hash) => {
                 let kind = kind_of(value, self.version);
                 let timed = hash.timed().filter(|_| matches!(kind, kind::HASH_METADATA | kind::HASH_2_VALKEY));
                 match (timed, hash.without_deadlines()) {
-                    (None, Hash::Packed(pack)) => self.put_packed(out, pack, value, lzf),
+                    (None, Hash::Packed(pack)) => {
+                        spend(budget, pack.byte_len(), compressed);
+                        self.put_packed(out, pack, value, lzf);
+                    }
                     (timed, fields) => return self.put_hash(out, fields, timed, kind, first, budget, lzf),
                 }
             }
@@ -104,7 +134,7 @@ impl BodyWriter {
         timed: Option<&Timed>,
         kind: u8,
         first: bool,
-        budget: usize,
+        budget: &mut usize,
         lzf: Option<&mut Lzf>,
     ) -> bool {
         let mut lzf = lzf;
@@ -115,27 +145,29 @@ impl BodyWriter {
             }
             put_len(out, fields.len() as u64);
         }
-        let mut put = |field: &[u8], value: &[u8]| {
+        let texts = &mut self.texts;
+        let mut put = |budget: &mut usize, field: &[u8], value: &[u8]| {
             let deadline = timed.and_then(|timed| timed.deadline(field));
+            let (mut before, mut after) = (Vec::new(), Vec::new());
             if kind == kind::HASH_METADATA {
                 // Relative to the earliest, plus one to tell it from none.
-                put_len(out, deadline.map_or(0, |deadline| deadline - earliest + 1));
+                put_len(&mut before, deadline.map_or(0, |deadline| deadline - earliest + 1));
+            } else if kind == kind::HASH_2_VALKEY {
+                after.extend_from_slice(&deadline.map_or(-1, u64::cast_signed).to_le_bytes());
             }
-            put_string(out, field, lzf.as_deref_mut());
-            put_string(out, value, lzf.as_deref_mut());
-            if kind == kind::HASH_2_VALKEY {
-                let deadline = deadline.map_or(-1, u64::cast_signed);
-                out.extend_from_slice(&deadline.to_le_bytes());
-            }
+            texts.put_between(out, budget, [&before, &after], [field, value], lzf.as_deref_mut())
         };
         if let Hash::Table(table) = fields {
-            return table.walk(&mut self.segment, budget, |pair| {
+            return table.walk(&mut self.item, budget, |pair, budget| {
                 let (field, value) = pair.split();
-                put(field, value);
+                put(budget, field, value)
             });
         }
         let (mut field_text, mut value_text) = (IntText::new(), IntText::new());
-        fields.iter().for_each(|(field, value)| put(field.bytes(&mut field_text), value.bytes(&mut value_text)));
+        for (field, value) in fields.iter() {
+            put(&mut usize::MAX.clone(), field.bytes(&mut field_text), value.bytes(&mut value_text));
+        }
+        spend(budget, fields.heap_bytes(), false);
         true
     }
 
@@ -149,41 +181,62 @@ impl BodyWriter {
         put_elements(out, pack.view(), lzf);
     }
 
-    fn put_list(&mut self, out: &mut Vec<u8>, list: &List, first: bool, budget: usize, lzf: Option<&mut Lzf>) -> bool {
+    fn put_list(&mut self, out: &mut Vec<u8>, list: &List, first: bool, budget: &mut usize, lzf: Option<&mut Lzf>) -> bool {
         let mut lzf = lzf;
         let packed = version_has(self.version, kind::LIST_QUICKLIST_2);
         if first {
-            put_len(out, if packed { list.packs(0).count() } else { list.len() } as u64);
+            put_len(out, if packed { list.packs_len() } else { list.len() } as u64);
         }
-        let end = self.element.saturating_add(budget);
         for pack in list.packs(self.element) {
-            if packed {
-                put_packed_node(out, pack.view(), lzf.as_deref_mut());
+            if *budget == 0 {
+                return false;
+            }
+            let len = pack.byte_len();
+            if packed && len > self.texts.at_once_max {
+                let mut head = Vec::with_capacity(10);
+                put_len(&mut head, container::PACKED);
+                put_len(&mut head, len as u64);
+                if !self.texts.put_parts(out, budget, [&head[..], pack.as_bytes()].into_iter()) {
+                    return false;
+                }
             } else {
-                put_elements(out, pack.view(), lzf.as_deref_mut());
+                spend(budget, len, lzf.is_some());
+                match packed {
+                    true => put_packed_node(out, pack.view(), lzf.as_deref_mut()),
+                    false => put_elements(out, pack.view(), lzf.as_deref_mut()),
+                }
             }
             self.element += pack.len();
-            if self.element >= end {
-                break;
-            }
         }
-        self.element >= list.len()
+        true
     }
 
-    fn put_zset(&mut self, out: &mut Vec<u8>, zset: &Zset, first: bool, budget: usize, lzf: Option<&mut Lzf>) -> bool {
+    fn put_zset(&mut self, out: &mut Vec<u8>, zset: &Zset, first: bool, budget: &mut usize, lzf: Option<&mut Lzf>) -> bool {
         let mut lzf = lzf;
         if first {
             put_len(out, zset.len() as u64);
         }
         // Downwards, as real servers do: their readers insert each member in front of all others that way.
         let rank = zset.len().saturating_sub(1 + self.element);
-        let budget = budget.min(zset.len() - self.element);
-        for (member, score) in zset.range_rev(rank, budget) {
-            put_element(out, member, lzf.as_deref_mut());
+        for (member, score) in zset.range_rev(rank, zset.len() - self.element) {
+            if *budget == 0 {
+                return false;
+            }
+            match member {
+                Element::Str(text) => {
+                    if !self.texts.put(out, budget, [text], lzf.as_deref_mut()) {
+                        return false;
+                    }
+                }
+                number => {
+                    spend(budget, 0, false);
+                    put_element(out, number, None);
+                }
+            }
             put_double(out, score);
+            self.element += 1;
         }
-        self.element += budget;
-        self.element >= zset.len()
+        true
     }
 }
 

@@ -30,6 +30,8 @@ const CURSOR_BITS: u32 = 48;
 const RANDOM_TRIES: usize = 64;
 /// How many items an estimate of a table's size looks at.
 const ITEM_SAMPLES: usize = 5;
+/// What going on to another segment costs a walk, in units of its budget.
+const SEGMENT_COST: usize = 64;
 /// How many groups, and how many segments of each, are looked at to see what a table shares.
 const GROUP_SAMPLES: usize = 8;
 const SEGMENT_SAMPLES: usize = 8;
@@ -125,6 +127,7 @@ impl<T: Item> Bucket for Group<T> {
 pub struct Position {
     group: usize,
     segment: usize,
+    item: usize,
 }
 
 /// A hash table in segments.
@@ -218,20 +221,26 @@ impl<T: Item> SegmentTable<T> {
         self.groups.buckets.iter().flat_map(|group| group.buckets.iter().map(|segment| &**segment))
     }
 
-    /// Visits the next segments from `at` on, with about `budget` items in all; true at the end. The table must not change
-    /// between the first call and the last.
-    pub fn walk(&self, at: &mut Position, budget: usize, mut visit: impl FnMut(&T)) -> bool {
-        let mut left = budget.max(1);
+    /// Visits the next items from `at` on until the budget is spent, from which `visit` takes what an item costs; true at the end.
+    /// An item of which `visit` says that it is not done with it is where the next call begins. The table must not change between
+    /// the first call and the last.
+    pub fn walk(&self, at: &mut Position, budget: &mut usize, mut visit: impl FnMut(&T, &mut usize) -> bool) -> bool {
         while let Some(group) = self.groups.buckets.get(at.group) {
             while let Some(segment) = group.buckets.get(at.segment) {
-                if left == 0 {
+                for item in segment.table.iter().skip(at.item) {
+                    if *budget == 0 || !visit(item, budget) {
+                        return false;
+                    }
+                    at.item += 1;
+                }
+                if *budget == 0 {
                     return false;
                 }
-                segment.table.iter().for_each(&mut visit);
-                left = left.saturating_sub(segment.table.len() + 1);
-                at.segment += 1;
+                // Emptied ones take time as well.
+                *budget = budget.saturating_sub(SEGMENT_COST);
+                *at = Position { segment: at.segment + 1, item: 0, ..*at };
             }
-            *at = Position { group: at.group + 1, segment: 0 };
+            *at = Position { group: at.group + 1, segment: 0, item: 0 };
         }
         true
     }

@@ -169,6 +169,15 @@ impl<L: Leaf> Child<L> {
     }
 }
 
+/// How many leaves are below a node that is `depth` levels above them.
+fn leaf_count<L: Leaf>(node: &Node<L>, depth: usize) -> usize {
+    match node {
+        Node::Leaf(_) => 1,
+        Node::Inner(children) if depth <= 1 => children.len(),
+        Node::Inner(children) => children.iter().map(|child| leaf_count(&child.node, depth - 1)).sum(),
+    }
+}
+
 fn unshared<L: Leaf>(child: &Child<L>, samples: usize) -> f64 {
     match &*child.node {
         _ if Arc::strong_count(&child.node) > 1 => 0.0,
@@ -276,6 +285,15 @@ impl<L: Leaf> Tree<L> {
             Node::Leaf(leaf) => Some(leaf),
             Node::Inner(_) => None,
         }
+    }
+
+    /// How many leaves there are. Looks at the inner nodes only.
+    pub fn leaf_count(&self) -> usize {
+        let (mut depth, mut node) = (0, &*self.root.node);
+        while let Node::Inner(children) = node {
+            (depth, node) = (depth + 1, &children[0].node);
+        }
+        leaf_count(&self.root.node, depth)
     }
 
     /// About which share of the leaves no clone of this tree has, from a few samples.

@@ -117,6 +117,10 @@ impl Timed {
         self.deadlines.free_some(budget) && self.fields.free_some(budget)
     }
 
+    pub(super) fn unshared_bytes(&self) -> usize {
+        self.fields.unshared_bytes() + self.deadlines.unshared_bytes()
+    }
+
     pub(super) fn heap_bytes(&self) -> usize {
         size_of::<Timed>() + self.fields.heap_bytes() + self.deadlines.heap_bytes()
     }

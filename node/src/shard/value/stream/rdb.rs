@@ -1,6 +1,7 @@
 //! Streams to and from their form in RDB files. What that is stands in `koltso_proto::rdb::stream`; what comes from there is sound.
 
 use super::{Chunk, ConsumerId, Group, Horizon, Pending, Stream};
+use crate::shard::value::rdb::pieces::{ELEMENT_COST, Texts, spend};
 use koltso_proto::rdb::consts::{kind, version_has};
 use koltso_proto::rdb::writer::{put_blob, put_len, put_string};
 use koltso_proto::rdb::{Lzf, RdbGroup, RdbStream};
@@ -38,12 +39,25 @@ enum Part {
 }
 
 impl Stream {
-    /// Appends the next piece, of about `budget` elements, for a file of `version`; true when that was the last.
-    pub fn put_some(&self, out: &mut Vec<u8>, place: &mut Place, version: u32, budget: usize, lzf: Option<&mut Lzf>) -> bool {
-        let (kind, mut lzf, mut left) = (kind_of(version), lzf, budget);
-        while place.part != Part::End && left > 0 {
-            let done = self.put_part(out, place, kind, left, lzf.as_deref_mut());
-            left = left.saturating_sub(done.max(1));
+    /// Appends the next piece for a file of `version`, as far as the budget reaches, and takes its cost off it; true when that was the
+    /// last.
+    pub fn put_some(
+        &self,
+        out: &mut Vec<u8>,
+        place: &mut Place,
+        texts: &mut Texts,
+        version: u32,
+        budget: &mut usize,
+        lzf: Option<&mut Lzf>,
+    ) -> bool {
+        let (kind, mut lzf) = (kind_of(version), lzf);
+        while place.part != Part::End && *budget > 0 {
+            if place.part == Part::Nodes {
+                self.put_nodes(out, place, texts, budget, lzf.as_deref_mut());
+                continue;
+            }
+            let done = self.put_part(out, place, kind, *budget / ELEMENT_COST + 1, lzf.as_deref_mut());
+            *budget = budget.saturating_sub(done.max(1) * ELEMENT_COST);
         }
         place.part == Part::End
     }
@@ -52,10 +66,9 @@ impl Stream {
     fn put_part(&self, out: &mut Vec<u8>, place: &mut Place, kind: u8, budget: usize, lzf: Option<&mut Lzf>) -> usize {
         match place.part {
             Part::Start => {
-                put_len(out, self.nodes.leaves_from(0).count() as u64);
+                put_len(out, if self.is_empty() { 0 } else { self.nodes.leaf_count() } as u64);
                 place.go_to(Part::Nodes);
             }
-            Part::Nodes => return self.put_nodes(out, place, budget, lzf),
             Part::Head => {
                 self.put_head(out, kind);
                 place.go_to(if self.groups.is_empty() { Part::End } else { Part::Group });
@@ -83,21 +96,28 @@ impl Stream {
         1
     }
 
-    fn put_nodes(&self, out: &mut Vec<u8>, place: &mut Place, budget: usize, lzf: Option<&mut Lzf>) -> usize {
-        let (mut lzf, begin) = (lzf, place.done);
+    fn put_nodes(&self, out: &mut Vec<u8>, place: &mut Place, texts: &mut Texts, budget: &mut usize, lzf: Option<&mut Lzf>) {
+        let mut lzf = lzf;
         for (node, _) in self.nodes.leaves_from(place.done) {
-            put_blob(out, &node.master.to_bytes(), None);
-            put_blob(out, node.pack.as_bytes(), lzf.as_deref_mut());
-            place.done += node.live;
-            if place.done - begin >= budget {
-                break;
+            if *budget == 0 {
+                return;
             }
+            let (master, pack) = (node.master.to_bytes(), node.pack.as_bytes());
+            if pack.len() > texts.at_once_max {
+                let mut head = Vec::with_capacity(32);
+                put_blob(&mut head, &master, None);
+                put_len(&mut head, pack.len() as u64);
+                if !texts.put_parts(out, budget, [&head[..], pack].into_iter()) {
+                    return;
+                }
+            } else {
+                spend(budget, pack.len(), lzf.is_some());
+                put_blob(out, &master, None);
+                put_blob(out, pack, lzf.as_deref_mut());
+            }
+            place.done += node.live;
         }
-        let written = place.done - begin;
-        if place.done >= self.len() {
-            place.go_to(Part::Head);
-        }
-        written
+        place.go_to(Part::Head);
     }
 
     fn put_head(&self, out: &mut Vec<u8>, kind: u8) {
