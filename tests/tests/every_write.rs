@@ -5,10 +5,10 @@
 use koltso_proto::command::info::by_full_name;
 use koltso_tests::cases::{self, Case, Step};
 use koltso_tests::client::{encode, show};
-use koltso_tests::dialogue::wait_blocked;
 use koltso_tests::groups::groups;
 use koltso_tests::oracle::{assert_same_clients, wait_link_up};
-use koltso_tests::{Client, Kind, Server, Value, with_cores};
+use koltso_tests::wait::must;
+use koltso_tests::{Client, Kind, Server, Value, eventually, with_cores};
 use std::collections::BTreeSet;
 
 /// So many different ways to call it are in each case.
@@ -78,11 +78,14 @@ impl Pair {
                     assert!(reply.is_error(), "{} of {} was answered {reply:?}", show(words), case.command);
                 }
                 Step::Wait(words) => {
-                    // Those that have been served leave; the others still wait.
-                    let before = self.primary.info().int("blocked_clients");
                     let mut other = self.primary.client();
+                    let id = other.must(&["CLIENT", "ID"]).int().to_string();
                     other.send_raw(&encode(words)).expect("send");
-                    wait_blocked(&self.primary, before + 1);
+                    // The number of those that wait says nothing: who was served before may still be on its way out of it.
+                    eventually(&format!("{} of {} waits", show(words), case.command), || {
+                        let line = client.must(&["CLIENT", "LIST", "ID", &id]).text();
+                        must(line.contains(" flags=b "), || line)
+                    });
                     waiting.push((words, other));
                 }
                 Step::Compare => self.compare(),
