@@ -5,6 +5,7 @@
 use crate::acl::Users;
 use crate::acl::log::AclLog;
 use crate::config::Config;
+use crate::connection::ClientMemory;
 use crate::dispatch::pressure::Pressure;
 use crate::info::rates::{RATES, Rates};
 use crate::pubsub::Interest;
@@ -111,6 +112,7 @@ pub struct Counters {
     /// `expired_subkeys`.
     pub expired_fields: AtomicU64,
     pub evicted_keys: AtomicU64,
+    pub evicted_clients: AtomicU64,
 }
 
 impl Counters {
@@ -138,6 +140,7 @@ impl Counters {
             &self.expired_keys,
             &self.expired_fields,
             &self.evicted_keys,
+            &self.evicted_clients,
         ] {
             counter.store(0, Ordering::Relaxed);
         }
@@ -210,6 +213,8 @@ pub struct Shared {
     pub save: SaveState,
     /// Clients connected, replicas not counted.
     pub connected_clients: AtomicU64,
+    /// What clients take of memory, by core.
+    pub client_memory: Vec<ClientMemory>,
     /// Clients that wait in a blocking command.
     pub blocked_clients: AtomicU64,
     /// Numbers waits for keys.
@@ -262,6 +267,7 @@ impl Shared {
             counters: Counters::default(),
             save: SaveState::default(),
             connected_clients: AtomicU64::new(0),
+            client_memory: (0..cores).map(|_| ClientMemory::default()).collect(),
             blocked_clients: AtomicU64::new(0),
             next_ticket: AtomicU64::new(1),
             next_client_id: AtomicU64::new(1),

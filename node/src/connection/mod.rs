@@ -2,10 +2,12 @@
 //!
 //! Nothing here does I/O: the reactor moves the bytes.
 
+mod memory;
 mod output;
 mod pending;
 mod session;
 
+pub use memory::ClientMemory;
 pub use output::{InFlight, Output};
 pub use pending::Pending;
 pub use session::{OwnedRequest, ReplyMode, Session, Transaction, WatchedKey};

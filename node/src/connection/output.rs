@@ -55,6 +55,11 @@ impl Output {
             }
     }
 
+    /// Memory that it takes, in bytes: what the kernel is sending, what waits, and room for more.
+    pub fn held(&self) -> usize {
+        self.len() - self.reply.buf.len() + self.reply.buf.capacity() + self.spare.capacity()
+    }
+
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -36,6 +36,7 @@ impl Core {
         self.add_up_counters();
         self.drop_idle_clients();
         self.enforce_soft_limits();
+        self.evict_clients();
         if self.replication.is_some() {
             self.end_pause_if_due();
             self.sample_rates();

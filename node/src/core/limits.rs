@@ -1,7 +1,7 @@
 //! Limits of what a connection may keep in memory: requests that are not whole yet, and replies that are not read.
 
 use super::Core;
-use crate::config::{OutputLimit, OutputLimits};
+use crate::config::{MemoryOrPercent, OutputLimit, OutputLimits};
 use crate::connection::{Closing, Connection, Peer, Token};
 use crate::dispatch::executor::OUTPUT_LEN_PAUSE;
 use crate::logging::warning;
@@ -20,7 +20,8 @@ impl Core {
     pub(super) fn set_output_limits(&mut self) {
         let limit = self.exec.config.client_output_buffer_limit.normal;
         let above = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX).saturating_add(1);
-        self.exec.limits_output = limit.hard > 0 || self.exec.config.client_output_buffer_limit.pubsub.hard > 0;
+        let pubsub = self.exec.config.client_output_buffer_limit.pubsub.hard;
+        self.exec.limits_output = limit.hard > 0 || pubsub > 0 || self.client_memory_max() > 0;
         // Where a limit is set, a client must be able to reach it.
         self.exec.output_len_pause = if limit.hard > 0 { above(limit.hard) } else { OUTPUT_LEN_PAUSE.max(above(limit.soft)) };
     }
@@ -32,6 +33,15 @@ impl Core {
         let hard = limit_of(&limits, conn).hard;
         if hard > 0 && matches!(conn.peer, Peer::Client) && conn.unsent_len() as u64 > hard {
             self.close_for_output(token);
+        } else if self.exec.config.maxmemory_clients != MemoryOrPercent::Bytes(0) {
+            self.evict_if_alone_too_large(token);
+        }
+    }
+
+    fn evict_if_alone_too_large(&mut self, token: Token) {
+        let max = self.client_memory_max();
+        if max > 0 && self.conn(token).is_some_and(|conn| conn.footprint() as u64 > max) {
+            self.evict_clients();
         }
     }
 
@@ -79,6 +89,8 @@ impl Core {
             let who = self.describe(token);
             warning(&format!("Closing client that reached max query buffer length: {who}"));
             self.close(token);
+        } else {
+            self.evict_if_alone_too_large(token);
         }
     }
 

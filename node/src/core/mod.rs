@@ -4,6 +4,7 @@
 //! has no deadline; put everything that is to be sent under way; enter the kernel, once.
 
 mod accept;
+mod client_memory;
 mod cron;
 mod flow;
 mod limits;

@@ -155,8 +155,7 @@ impl ClientFacts {
     fn of<'a>(connections: impl Iterator<Item = &'a Connection>) -> Self {
         let mut facts = ClientFacts::default();
         for conn in connections {
-            let (input, output) = (conn.pending.capacity() as u64, conn.output.len() as u64);
-            let size = size_of::<Connection>() as u64 + input + output;
+            let (size, output) = (conn.footprint() as u64, conn.output.len() as u64);
             match conn.peer {
                 Peer::Replica(_) => facts.replicas += size,
                 Peer::Client | Peer::Primary(_) => facts.normal += size,

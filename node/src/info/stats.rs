@@ -57,7 +57,7 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("expired_time_cap_reached_count", 0);
     report.put("expire_cycle_cpu_milliseconds", 0);
     count(report, "evicted_keys", &counters.evicted_keys);
-    report.put("evicted_clients", 0);
+    count(report, "evicted_clients", &counters.evicted_clients);
     report.put("total_eviction_exceeded_time", 0);
     report.put("current_eviction_exceeded_time", 0);
     count(report, "keyspace_hits", &counters.keyspace_hits);

@@ -127,6 +127,7 @@ impl Core {
             obl: conn.output.reply.buf.len(),
             oll: u64::from(omem > 0),
             omem,
+            tot_mem: conn.footprint() as u64 + lag,
             events: if conn.output.is_sending() { "rw" } else { "r" },
             user: match conn.peer {
                 Peer::Primary(_) => "(superuser)".into(),
@@ -154,6 +155,7 @@ fn parked_line(replica: &Replica, now: UnixMs) -> Option<String> {
         obl: 0,
         oll: 0,
         omem: 0,
+        tot_mem: size_of::<Connection>() as u64,
         events: "r",
         user: String::from_utf8_lossy(&session.user().name),
         resp: 2,
@@ -190,6 +192,7 @@ struct Figures<'a> {
     obl: usize,
     oll: u64,
     omem: u64,
+    tot_mem: u64,
     events: &'static str,
     user: Cow<'a, str>,
     resp: u8,
@@ -203,9 +206,7 @@ fn line(session: &Session, now: UnixMs, figures: &Figures<'_>) -> String {
     let watch = session.watch.as_ref().map_or(0, |(_, keys)| keys.len());
     let listens = |kind| session.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.of(kind).len());
     let [sub, psub, ssub] = [Kind::Channel, Kind::Pattern, Kind::Shard].map(listens);
-    let Figures { fd, flags, qbuf, qbuf_free, rbs, obl, oll, omem, events, user, resp } = figures;
-    let own = size_of::<Connection>() + qbuf + qbuf_free + rbs + multi_mem;
-    let tot_mem = own as u64 + omem;
+    let Figures { fd, flags, qbuf, qbuf_free, rbs, obl, oll, omem, tot_mem, events, user, resp } = figures;
     let mut line = String::with_capacity(400);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let _ =

@@ -1,0 +1,95 @@
+//! `maxmemory-clients`: what clients take of memory together has a limit, and the largest go first.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use koltso_tests::wait::must;
+use koltso_tests::{Kind, Server, eventually, with_cores};
+
+const MB: usize = 1 << 20;
+
+/// A client that has sent so much of a request that never ends.
+struct Hog(TcpStream);
+
+impl Hog {
+    fn new(server: &Server, before: &[u8], len: usize) -> Hog {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).expect("connect");
+        stream.write_all(before).expect("its first requests");
+        stream.write_all(b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$100000000\r\n").expect("the beginning");
+        // The server may have closed it before it is done.
+        stream.write_all(&vec![b'x'; len]).ok();
+        stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a time limit");
+        Hog(stream)
+    }
+
+    fn is_closed(&mut self) -> bool {
+        match self.0.read(&mut [0; 64]) {
+            Ok(0) => true,
+            Ok(_) => false,
+            Err(e) => !matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+        }
+    }
+}
+
+fn limited(kind: Kind, max: &str) -> Server {
+    Server::with(kind).set("maxmemory-clients", max).start()
+}
+
+#[test]
+fn a_client_that_alone_takes_too_much_is_closed_and_others_are_not() {
+    with_cores(|kind| {
+        for max in ["4mb", "10%"] {
+            let server = Server::with(kind).set("maxmemory", "40mb").set("maxmemory-clients", max).start();
+            let mut modest = server.client();
+            let mut hog = Hog::new(&server, b"", 6 * MB);
+            eventually("the large client is closed", || must(hog.is_closed(), || modest.must(&["CLIENT", "LIST"]).text()));
+            assert_eq!(modest.must(&["PING"]).text(), "PONG");
+            assert_eq!(modest.info("stats").int("evicted_clients"), 1);
+            assert!(server.log().contains("Evicting client: id="), "{}", server.log());
+        }
+    });
+}
+
+#[test]
+fn the_largest_clients_of_all_cores_go_until_the_rest_fits() {
+    with_cores(|kind| {
+        let server = limited(kind, "12mb");
+        let mut modest = server.client();
+        let mut hogs: Vec<Hog> = (1..=6).map(|size| Hog::new(&server, b"", size * MB)).collect();
+        // Buffers grow by doubling, so the exact number depends on their sizes; the smallest fit in any case.
+        let sum = |client: &mut koltso_tests::Client| -> usize {
+            let list = client.must(&["CLIENT", "LIST"]).text();
+            let sizes = list.lines().filter_map(|line| line.split(' ').find_map(|field| field.strip_prefix("tot-mem=")));
+            sizes.map(|size| size.parse::<usize>().expect("a number")).sum()
+        };
+        eventually("the rest fits", || {
+            let all = sum(&mut modest);
+            let evicted = modest.info("stats").int("evicted_clients");
+            must(all <= 12 * MB && evicted > 0, || format!("{all} bytes, {evicted} evicted"))
+        });
+        assert!(!hogs[0].is_closed() && !hogs[1].is_closed(), "{}", modest.must(&["CLIENT", "LIST"]).text());
+        assert!(hogs[5].is_closed());
+    });
+}
+
+#[test]
+fn who_asked_to_be_spared_is_spared() {
+    with_cores(|kind| {
+        let server = limited(kind, "4mb");
+        let mut modest = server.client();
+        modest.must(&["CLIENT", "NO-EVICT", "ON"]);
+        let mut spared = Hog::new(&server, b"*3\r\n$6\r\nCLIENT\r\n$8\r\nNO-EVICT\r\n$2\r\nON\r\n", 6 * MB);
+        let mut victim = Hog::new(&server, b"", 2 * MB);
+        eventually("another goes in its place", || must(victim.is_closed(), || server.log()));
+        assert!(!spared.is_closed());
+        modest.must(&["CONFIG", "SET", "maxmemory-clients", "0"]);
+        let mut free = Hog::new(&server, b"", 6 * MB);
+        eventually("a client is as large as it likes", || {
+            let list = modest.must(&["CLIENT", "LIST"]).text();
+            let large = list.lines().filter(|line| line.contains(" tot-mem=") && line.contains(" qbuf=62")).count();
+            must(large == 2, || list)
+        });
+        assert!(!free.is_closed());
+    });
+}
