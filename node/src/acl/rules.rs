@@ -156,6 +156,7 @@ impl Selector {
             _ if is(word, "allcommands") || is(word, "+@all") => self.set_all_commands(true),
             _ if is(word, "nocommands") || is(word, "-@all") => self.set_all_commands(false),
             [b'~', pattern @ ..] => self.add_keys(pattern, true, true)?,
+            [b'%', ..] if self.all_keys => return Err(RuleError::AllKeys),
             [b'%', rest @ ..] => {
                 let (mut read, mut write, mut at) = (false, false, 0);
                 while at < rest.len() {
@@ -268,6 +269,18 @@ impl Selector {
         if decides {
             self.rules.push(rule);
         }
+        self.forget_idle_rules();
+    }
+
+    /// Leaves out the rules that change nothing any more, now that others are gone.
+    fn forget_idle_rules(&mut self) {
+        let mut seen = Selector::new(false);
+        seen.set_all_commands(self.from_all);
+        self.rules.retain(|rule| {
+            let decides = rule.about.iter().any(|&index| seen.allows(index) != rule.allow);
+            rule.about.iter().for_each(|&index| seen.allow(index, rule.allow));
+            decides || rule.about.is_empty()
+        });
     }
 }
 

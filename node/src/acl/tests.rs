@@ -38,6 +38,10 @@ fn rules_are_written_down_as_short_as_they_can_be() {
         ("%R~foo %W~foo %RW~bar %r~baz", "off ~foo ~bar %R~baz resetchannels -@all"),
         ("~a allkeys &x", "off ~* resetchannels &x -@all"),
         ("( ~key +get ) (%R~x)", "off resetchannels -@all (~key resetchannels -@all +get) (%R~x resetchannels -@all)"),
+        ("+@geo -get +config +config|get -config|get -config", "off resetchannels -@all +@geo"),
+        ("+config -config|get +@all -@all -config|get +config", "off resetchannels -@all +config"),
+        ("+xgroup -xgroup|create +memory -xgroup", "off resetchannels -@all +memory"),
+        ("%R~* %W~* ~b", "off %RW~* ~b resetchannels -@all"),
         ("+SELECT|0 +Get", "off resetchannels -@all +select|0 +get"),
     ] {
         assert_eq!(described(rules), text, "{rules}");
@@ -72,6 +76,7 @@ fn wrong_rules_change_nothing() {
         assert_eq!(user.describe(), b"off resetchannels -@all");
     }
     let mut user = made("allkeys allchannels");
+    assert_eq!(user.apply(b"%", false), Err(RuleError::AllKeys));
     assert_eq!(user.apply(b"~x", false), Err(RuleError::AllKeys));
     assert_eq!(user.apply(b"&x", false), Err(RuleError::AllChannels));
     assert_eq!(join_selectors(&[b"on", b"(~x", b"+get"]), Err(1));

@@ -213,6 +213,8 @@ impl Selector {
             let sign: &[u8] = match (key.read, key.write) {
                 (true, false) => b"%R~",
                 (false, true) => b"%W~",
+                // `~*` would be read as all keys, behind which no further pattern is taken.
+                _ if key.pattern == b"*" => b"%RW~",
                 _ => b"~",
             };
             [sign, &key.pattern].concat()
