@@ -88,3 +88,21 @@ fn a_group_of_a_hundred_thousand_consumers_is_dumped_in_no_time() {
     source.must(&["DEBUG", "RELOAD"]).ok();
     assert_eq!(source.must(&["XINFO", "GROUPS", "s"]), target.must(&["XINFO", "GROUPS", "s"]));
 }
+
+/// A group may be set to have read the most entries that there can be, and reads on from there.
+#[test]
+fn a_count_of_entries_read_beyond_the_largest_number_is_kept_as_it_is() {
+    for (from, to) in [(Kind::Redis, Kind::Koltso { cores: 1 }), (Kind::Koltso { cores: 1 }, Kind::Redis)] {
+        let (source, target) = (Server::start(from), Server::start(to));
+        let (mut source, mut target) = (source.client(), target.client());
+        let largest = i64::MAX.to_string();
+        (1..=3).for_each(|id| drop(source.must(&["XADD", "s", &format!("{id}-1"), "f", "v"])));
+        source.must(&["XGROUP", "CREATE", "s", "g", "0", "ENTRIESREAD", &largest]);
+        source.must(&["XREADGROUP", "GROUP", "g", "c", "COUNT", "2", "STREAMS", "s", ">"]);
+        let dump = source.must(&["DUMP", "s"]);
+        target.must(&[b"RESTORE".as_slice(), b"s", b"0", dump.bytes()]).ok();
+        let wanted = picture(&mut source, b"s");
+        assert!(format!("{wanted:?}").contains(&(i64::MIN + 1).to_string()), "{wanted:?}");
+        assert_eq!(picture(&mut target, b"s"), wanted, "from {from:?} to {to:?}");
+    }
+}

@@ -83,7 +83,7 @@ fn group(cursor: &mut Cursor<'_>, kind: u8) -> Result<RdbGroup, Fault> {
     let name = cursor.text()?.into_vec();
     let last_id = id(cursor)?;
     // The largest number says that nobody knows.
-    let entries_read = if kind == kind::STREAM { None } else { Some(i64::try_from(cursor.len()?).unwrap_or(-1)) };
+    let entries_read = if kind == kind::STREAM { None } else { Some(cursor.len()? as i64) };
     let mut pending: Vec<RdbPending> = Vec::new();
     for _ in 0..cursor.count()? {
         let entry = RdbPending { id: raw_id(cursor)?, time_ms: time(cursor)?, count: cursor.len()?, owner: usize::MAX };

@@ -180,7 +180,8 @@ impl Told<'_> {
     /// The group has read up to `last_id`.
     fn set_id(&self, cx: &mut Ctx<'_>, last_id: StreamId, entries_read: Option<u64>) {
         let mut read = itoa::Buffer::new();
-        let read = entries_read.map_or("-1", |entries| read.format(entries));
+        // No peer takes a number beyond the largest that is signed: it is told that nobody knows.
+        let read = entries_read.filter(|entries| i64::try_from(*entries).is_ok()).map_or("-1", |entries| read.format(entries));
         cx.propagate(&[b"XGROUP", b"SETID", self.key, self.group, &last_id.to_text(), b"ENTRIESREAD", read.as_bytes()]);
     }
 

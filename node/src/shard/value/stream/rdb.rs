@@ -187,7 +187,8 @@ impl Group {
     /// The group as it was read. How many entries it has read is found out where the file does not tell.
     fn from_rdb(group: RdbGroup, horizon: &Horizon) -> (Vec<u8>, Self) {
         let known = match group.entries_read {
-            Some(read) => u64::try_from(read).ok(),
+            // A counter that was set to nearly the largest number has been counted beyond it: it is kept as it is.
+            Some(read) => (read != -1).then_some(read as u64),
             None => horizon.entries_up_to(group.last_id),
         };
         let mut own = Group::new(group.last_id, known);
