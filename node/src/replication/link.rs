@@ -162,7 +162,8 @@ pub struct Linked {
 }
 
 impl Core {
-    /// `REPLICAOF host port`, on the log's core.
+    /// `REPLICAOF host port`, on the log's core. Our replicas stay: they are told when it turns out that the data or its history
+    /// is another.
     pub fn follow(&mut self, host: String, port: u16) {
         let now = self.exec.now;
         let Some(replication) = &mut self.replication else { return };
@@ -193,7 +194,6 @@ impl Core {
         if let Some(token) = before.and_then(|up| up.token) {
             self.close(token);
         }
-        self.drop_replicas("this node follows another primary now");
         logging::set_role(true);
         let primary = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref());
         self.note_primary(primary.map(|upstream| (upstream.host.as_str(), upstream.port)));
@@ -234,7 +234,7 @@ impl Core {
                 shard.replica = false;
                 shard.logged = logged;
             }
-            core.drop_replicas("this node is a primary now");
+            core.part_with_replicas("this node is a primary now");
         }));
         self.judge_replication();
         notice("MASTER MODE enabled");
@@ -351,7 +351,7 @@ impl Core {
             replication.ids.second_offset = replication.log.end().0 as i64 + 1;
             replication.ids.current = linked.replid;
             notice(&format!("Master replication ID changed to {}", linked.replid));
-            self.drop_replicas("the replication ID has changed");
+            self.part_with_replicas("the replication ID has changed");
         }
         if let Some(replication) = &mut self.replication {
             replication.log.activate();
@@ -405,21 +405,6 @@ impl Core {
         upstream.state = LinkState::Connect(UnixMs(now.0 + pause_ms(upstream.broken)));
         self.judge_replication();
         self.connect_if_due();
-    }
-
-    /// Disconnects every replica; they come back and ask anew.
-    pub fn drop_replicas(&mut self, why: &str) {
-        let Some(replication) = &mut self.replication else { return };
-        let replicas: Vec<_> = replication.replicas.iter().map(|replica| (replica.id, replica.token)).collect();
-        if !replicas.is_empty() {
-            notice(&format!("Disconnecting {} replicas: {why}", replicas.len()));
-        }
-        for (id, token) in replicas {
-            match token {
-                Some(token) => self.close(token),
-                None => self.forget_replica(id),
-            }
-        }
     }
 
     /// Follows a change of role or link with the conditions that commands are judged by.

@@ -7,6 +7,7 @@
 mod apply;
 pub mod link;
 pub mod log;
+mod parting;
 mod primary;
 pub mod stream;
 mod transfers;

@@ -91,6 +91,7 @@ impl Core {
             plain_sync: false,
             soft_limit_since: None,
             resumes_at: None,
+            until: None,
         }
     }
 
@@ -177,16 +178,23 @@ impl Core {
         self.drop_slow_replicas();
         let Some(replication) = &mut self.replication else { return };
         let mut sends: Vec<(Token, Vec<Bytes>)> = Vec::new();
+        let mut some_part = false;
         for replica in &replication.replicas {
+            some_part |= replica.until.is_some();
             let Some(token) = replica.token.filter(|_| !replica.hold_until_ack) else { continue };
             let Some(conn) = self.conns.get(token.index as usize) else { continue };
             let ready = conn.closing == Closing::No && !conn.output.is_sending() && conn.output.reply.buf.is_empty();
-            if ready && replica.cursor < replication.log.end() {
-                sends.push((token, replication.log.read(replica.cursor, SEND_LEN_MAX, SEND_PIECES_MAX)));
+            let end = replica.until.unwrap_or(replication.log.end());
+            if ready && replica.cursor < end {
+                let len_max = SEND_LEN_MAX.min((end.0 - replica.cursor.0) as usize);
+                sends.push((token, replication.log.read(replica.cursor, len_max, SEND_PIECES_MAX)));
             }
         }
         for (token, pieces) in sends {
             self.send_pieces(token, pieces);
+        }
+        if some_part {
+            self.close_parted();
         }
         let Some(replication) = &mut self.replication else { return };
         let pinned = replication.pinned();

@@ -111,6 +111,8 @@ pub struct Replica {
     pub soft_limit_since: Option<UnixMs>,
     /// The log's end when it came back; until it has reached that, it catches up.
     pub resumes_at: Option<Offset>,
+    /// The history that it knows ends there: it is sent no more than that, and then disconnected.
+    pub until: Option<Offset>,
 }
 
 /// Where the socket of a replica is that has no connection on the log's core.
