@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use koltso_tests::cli::{redis_cli, run, run_for};
+use koltso_tests::cli::{run, run_for};
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{Syncs, assert_equal_data, assert_same, picture, wait_link_up, wait_online};
 use koltso_tests::raw::{Psync, RawReplica};
@@ -221,7 +221,11 @@ fn redis_cli_takes_a_file_and_plays_replica() {
         let primary = Server::start(kind);
         dataset::fill(&mut primary.client(), &mut seed, 20);
         let file = primary.dir().join("taken-by-cli");
-        redis_cli(primary.port(), &["--rdb", file.to_str().unwrap()]);
+        let taken = run("redis-cli", &["-p", &primary.port().to_string(), "--rdb", file.to_str().unwrap()]);
+        assert!(
+            taken.status.success() && format!("{taken:?}").contains("EOF marker"),
+            "nothing needs to wait for the length: {taken:?}"
+        );
         assert_loads(&std::fs::read(&file).unwrap(), &primary);
 
         let port = primary.port().to_string();

@@ -146,8 +146,9 @@ async fn bring(
 }
 
 impl Member {
+    /// Whether it takes a snapshot without being told its length first. `redis-cli --rdb` does, and asks with a plain `SYNC`.
     fn wants_eof(&self) -> bool {
-        self.info.eof && !self.plain_sync
+        self.info.eof
     }
 }
 
