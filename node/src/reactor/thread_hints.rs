@@ -8,7 +8,7 @@ pub fn pin_to(processor: usize) {
 }
 
 /// Asks for short time slices, so that a core which wakes up takes the processor from bulk work at once instead of at the next
-/// tick. Kernels before 6.12 know no slices of one's own, and nothing is lost where they are refused.
+/// tick. Kernels before 6.12 know no slices of one's own, and nothing is lost where they are refused. The thread's niceness stays.
 pub fn ask_for_short_slices() {
     /// The shortest slice the scheduler grants, in nanoseconds.
     const SLICE_NS: u64 = 100_000;
@@ -24,11 +24,12 @@ pub fn ask_for_short_slices() {
         deadline: u64,
         period: u64,
     }
+    let nice = rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap_or(0);
     let attributes = Attributes {
         size: size_of::<Attributes>() as u32,
         policy: libc::SCHED_OTHER as u32,
         flags: 0,
-        nice: 0,
+        nice,
         priority: 0,
         runtime: SLICE_NS,
         deadline: 0,

@@ -38,7 +38,7 @@ const LOOK_PERIOD: Duration = Duration::from_millis(10);
 /// Where the disk takes nothing, the furthest reader goes if it has not moved at all for so long while others press.
 const STALL_MAX: Duration = Duration::from_secs(1);
 /// Most bytes that a reader is given at a time. A send is not interrupted, and a core may share its processor.
-const READ_LEN_MAX: usize = 128 << 10;
+const READ_LEN_MAX: usize = 64 << 10;
 
 /// The bytes, and the places of their readers in them.
 pub struct Window {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long one slice of walking may take while nobody is being served.
 const SLICE: Duration = Duration::from_micros(100);
 /// The same while somebody is: a request that comes during the slice waits for its end.
-const SLICE_SERVING: Duration = Duration::from_micros(50);
+const SLICE_SERVING: Duration = Duration::from_micros(25);
 /// How many times as long as a slice the rest behind it is, while somebody is being served.
 const REST: u32 = 2;
 /// What is walked between two looks at the clock: bytes, and what [`ENTRY_COST`](crate::shard::snapshot::ENTRY_COST) and its like say.
@@ -66,12 +66,12 @@ mod tests {
         let at = |us| began + Duration::from_micros(us);
         assert_eq!(pace.slice(began, false), Some(at(100)));
         assert!(pace.rest(began, at(100), false));
-        assert_eq!((pace.resting_until(), pace.slice(at(100), true)), (None, Some(at(150))));
-        assert!(!pace.rest(at(100), at(160), true));
-        assert_eq!((pace.resting_until(), pace.slice(at(279), true)), (Some(at(280)), None));
-        assert_eq!(pace.slice(at(279), false), Some(at(379)), "a rest is over when the clients are gone");
-        assert!(!pace.rest(at(279), at(289), true));
-        assert_eq!(pace.slice(at(309), true), Some(at(359)));
+        assert_eq!((pace.resting_until(), pace.slice(at(100), true)), (None, Some(at(125))));
+        assert!(!pace.rest(at(100), at(130), true));
+        assert_eq!((pace.resting_until(), pace.slice(at(189), true)), (Some(at(190)), None));
+        assert_eq!(pace.slice(at(189), false), Some(at(289)), "a rest is over when the clients are gone");
+        assert!(!pace.rest(at(189), at(199), true));
+        assert_eq!(pace.slice(at(219), true), Some(at(244)));
         assert_eq!(pace.resting_until(), None);
     }
 }

@@ -103,9 +103,11 @@ fn write_command(plan: &Plan, random: &mut Random) -> Vec<u8> {
     command
 }
 
-/// The prober shares its CPU with whoever swallows the RDB and must not measure that one's time slices. Without the right
-/// to raise its priority it measures anyway, for all servers alike.
+/// The prober shares its CPU with whoever swallows the RDB and must not measure that one's time slices: a high priority
+/// gives it the larger part of the CPU, short slices of its own give it the CPU at the moment it wakes up. Without the
+/// right to raise its priority it measures anyway, for all servers alike.
 fn prefer_this_thread() {
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), -20);
+    koltso::reactor::thread_hints::ask_for_short_slices();
 }
