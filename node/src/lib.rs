@@ -35,4 +35,5 @@ pub mod service;
 pub mod shard;
 pub mod shared;
 pub mod snapshot;
+pub mod tls;
 pub mod waiting;

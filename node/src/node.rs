@@ -2,7 +2,7 @@
 
 use crate::acl::Users;
 use crate::config::{Config, Text, support};
-use crate::core::{Core, CoreParts, Listeners, Message, listen_unix};
+use crate::core::{Core, CoreParts, Endpoint, Listeners, Message, listen_unix};
 use crate::dispatch::executor::Executor;
 use crate::dispatch::registry;
 use crate::dispatch::shard_set::CORES_MAX;
@@ -15,6 +15,7 @@ use crate::server::shutdown::Manner;
 use crate::service::{self, LoadJob, Loaded, ServiceCommand, Surroundings};
 use crate::shard::Shard;
 use crate::shared::{Gate, Shared, now_ms};
+use crate::tls;
 use koltso_proto::id::{DbIndex, Offset, ReplId, ShardId};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -33,8 +34,12 @@ pub fn run(config: Config) -> Result<(), String> {
     let processors = processors();
     let cores = if config.cores == 0 { processors.len().max(1) } else { config.cores as usize }.min(CORES_MAX);
     raise_file_limit(config.maxclients, cores)?;
-    let addresses = addresses(&config)?;
-    for &address in &addresses {
+    let tls = tls::setup(&config).map_err(|why| {
+        warning(&why);
+        "Failed to configure TLS. Check logs for more info.".to_string()
+    })?;
+    let endpoints = endpoints(&config)?;
+    for &Endpoint { address, .. } in &endpoints {
         probe(address).map_err(|error| format!("Could not create server TCP listening socket {address}: {error}"))?;
     }
     let unix = config.unixsocket.as_path().map(|path| {
@@ -45,7 +50,8 @@ pub fn run(config: Config) -> Result<(), String> {
     let run_id = random_id().to_string();
     let users = Users::configured(&config)?;
     let shared = Arc::new(Shared::new(config.clone(), users, cores, run_id, now_ms()));
-    notice(&format!("Koltso {} is starting: {cores} cores, port {}", env!("CARGO_PKG_VERSION"), config.port));
+    shared.set_tls(tls);
+    notice(&format!("Koltso {} is starting: {cores} cores, port {}", env!("CARGO_PKG_VERSION"), config.shown_port()));
     let idle = support::without_effect(&config);
     if !idle.is_empty() {
         warning(&format!("These directives are set and have no effect here: {}", idle.join(", ")));
@@ -70,7 +76,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let mut threads = Vec::new();
     for (id, inbox) in inboxes.into_iter().enumerate() {
         let mut listeners =
-            Listeners::bind(&addresses, config.tcp_backlog as i32).map_err(|error| format!("Cannot listen on {error}"))?;
+            Listeners::bind(&endpoints, config.tcp_backlog as i32).map_err(|error| format!("Cannot listen on {error}"))?;
         if let Some(unix) = &unix {
             let unix = unix.try_clone().map_err(|error| error.to_string())?;
             listeners.add_unix(unix, config.unixsocket.to_lossy().to_string());
@@ -276,15 +282,25 @@ fn raise_file_limit(clients: u64, cores: usize) -> Result<(), String> {
     }
 }
 
-/// The addresses that a configuration says to listen on; none without a port.
+/// Where a configuration says to listen; nowhere without a port.
 ///
 /// # Errors
 /// When there is no such address.
-pub fn addresses(config: &Config) -> Result<Vec<SocketAddr>, String> {
-    let mut found = Vec::new();
-    if config.port == 0 {
-        return Ok(found);
+pub fn endpoints(config: &Config) -> Result<Vec<Endpoint>, String> {
+    if config.port != 0 && config.port == config.tls_port {
+        return Err(format!("'port' and 'tls-port' are both {}", config.port));
     }
+    let mut found = Vec::new();
+    for (port, tls) in [(config.port, false), (config.tls_port, true)] {
+        if port != 0 {
+            found.extend(addresses(config, port)?.into_iter().map(|address| Endpoint { address, tls }));
+        }
+    }
+    Ok(found)
+}
+
+fn addresses(config: &Config, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let mut found = Vec::new();
     for bind in &config.bind {
         // A leading `-` means: if this host has such an address.
         let bind = bind.to_lossy();
@@ -294,7 +310,7 @@ pub fn addresses(config: &Config) -> Result<Vec<SocketAddr>, String> {
             "::*" => "::",
             other => other,
         };
-        match (host, config.port).to_socket_addrs() {
+        match (host, port).to_socket_addrs() {
             Ok(addresses) => {
                 let usable =
                     addresses.filter(|&address| !optional || Listeners::probe(address).is_ok() || !is_unavailable(address));

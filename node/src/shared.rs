@@ -10,6 +10,7 @@ use crate::dispatch::pressure::Pressure;
 use crate::info::rates::{RATES, Rates};
 use crate::pubsub::Interest;
 use crate::server::latency::monitor::Monitor;
+use crate::tls::Setup;
 use koltso_proto::id::UnixMs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -193,6 +194,7 @@ pub struct SaveState {
 /// What all threads share.
 pub struct Shared {
     config: Mutex<Arc<Config>>,
+    tls: Mutex<Option<Arc<Setup>>>,
     stage_error: Mutex<Option<String>>,
     rates: Mutex<Rates>,
     latency: Mutex<Monitor>,
@@ -254,6 +256,7 @@ impl Shared {
     pub fn new(config: Config, users: Users, cores: usize, run_id: String, started: UnixMs) -> Self {
         let shared = Shared {
             config: Mutex::new(Arc::new(config)),
+            tls: Mutex::new(None),
             stage_error: Mutex::new(None),
             rates: Mutex::new(Rates::default()),
             latency: Mutex::new(Monitor::default()),
@@ -307,6 +310,17 @@ impl Shared {
         *guard = Arc::new(config);
         self.config_generation.fetch_add(1, Ordering::Release);
         Ok(outcome)
+    }
+
+    /// What TLS handshakes need as it is configured; `None` where there is no TLS.
+    pub fn tls(&self) -> Option<Arc<Setup>> {
+        self.tls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What TLS handshakes need from now on. Cores look at it when they look at the configuration, so it is set within a
+    /// [change](Self::change_config) of that.
+    pub fn set_tls(&self, setup: Option<Arc<Setup>>) {
+        *self.tls.lock().unwrap_or_else(PoisonError::into_inner) = setup;
     }
 
     /// The users as they are now; cores have copies of their own.

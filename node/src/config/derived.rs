@@ -30,6 +30,20 @@ impl Config {
         self.dir.join(self.dbfilename.as_path().unwrap_or("dump.rdb".as_ref()))
     }
 
+    /// The port that is shown as this node's own: that for TLS where there is no other.
+    pub fn shown_port(&self) -> u16 {
+        if self.port != 0 { self.port } else { self.tls_port }
+    }
+
+    /// The port at which a primary is told that we listen.
+    pub fn announced_port(&self) -> u16 {
+        match self.replica_announce_port {
+            0 if self.tls_replication && self.tls_port != 0 => self.tls_port,
+            0 => self.port,
+            announced => announced,
+        }
+    }
+
     /// Our primary at start, if one is configured.
     pub fn primary(&self) -> Option<(String, u16)> {
         self.replicaof.as_ref().map(|primary| (primary.host.to_lossy(), primary.port))

@@ -332,23 +332,23 @@ directives! {
     tls_ca_cert_dir: Text = "".into(), text(anything), "tls-ca-cert-dir", [];
     tls_ca_cert_file: Text = "".into(), text(anything), "tls-ca-cert-file", [];
     tls_cert_file: Text = "".into(), text(anything), "tls-cert-file", [];
-    tls_ciphers: Text = "".into(), text(anything), "tls-ciphers", [INERT];
-    tls_ciphersuites: Text = "".into(), text(anything), "tls-ciphersuites", [INERT];
+    tls_ciphers: Text = "".into(), text(anything), "tls-ciphers", [];
+    tls_ciphersuites: Text = "".into(), text(anything), "tls-ciphersuites", [];
     tls_client_cert_file: Text = "".into(), text(anything), "tls-client-cert-file", [];
     tls_client_key_file: Text = "".into(), text(anything), "tls-client-key-file", [];
     tls_client_key_file_pass: Text = "".into(), text(anything), "tls-client-key-file-pass", [SECRET];
-    tls_cluster: bool = false, bool(), "tls-cluster", [];
+    tls_cluster: bool = false, bool(), "tls-cluster", [INERT];
     tls_dh_params_file: Text = "".into(), text(anything), "tls-dh-params-file", [INERT];
     tls_key_file: Text = "".into(), text(anything), "tls-key-file", [];
     tls_key_file_pass: Text = "".into(), text(anything), "tls-key-file-pass", [SECRET];
     /// TLS port; 0 for none.
     tls_port: u16 = 0, int(0, 65535), "tls-port", [];
-    tls_prefer_server_ciphers: bool = false, bool(), "tls-prefer-server-ciphers", [INERT];
+    tls_prefer_server_ciphers: bool = false, bool(), "tls-prefer-server-ciphers", [];
     tls_protocols: Text = "".into(), text(anything), "tls-protocols", [];
     tls_replication: bool = false, bool(), "tls-replication", [];
-    tls_session_cache_size: u64 = 20480, int(0, INT_MAX), "tls-session-cache-size", [INERT];
-    tls_session_cache_timeout: u64 = 300, int(0, INT_MAX), "tls-session-cache-timeout", [INERT];
-    tls_session_caching: bool = true, bool(), "tls-session-caching", [INERT];
+    tls_session_cache_size: u64 = 20480, int(0, INT_MAX), "tls-session-cache-size", [];
+    tls_session_cache_timeout: u64 = 300, int(0, INT_MAX), "tls-session-cache-timeout", [];
+    tls_session_caching: bool = true, bool(), "tls-session-caching", [];
     tracking_table_max_keys: u64 = 1_000_000, int(0, i64::MAX), "tracking-table-max-keys", [];
     /// Path of the Unix socket; empty for none.
     unixsocket: Text = "".into(), text(anything), "unixsocket", [FIXED];

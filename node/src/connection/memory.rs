@@ -34,7 +34,8 @@ impl Connection {
         let transaction = self.session.transaction.as_ref().map_or(0, |transaction| transaction.len);
         let deferred = self.deferred.as_ref().map_or(0, |request| request.len());
         let input = self.pending.capacity() + self.parser.held() + transaction + deferred;
-        size_of::<Connection>() + input + self.output.held() + self.awaited_len
+        let tls = self.tls.as_ref().map_or(0, |tls| tls.held());
+        size_of::<Connection>() + tls + input + self.output.held() + self.awaited_len
     }
 
     /// Whether it may be closed where clients take too much memory.

@@ -5,6 +5,7 @@
 mod memory;
 mod output;
 mod pending;
+mod sealed;
 mod session;
 
 pub use memory::ClientMemory;
@@ -15,6 +16,7 @@ pub use session::{OwnedRequest, ReplyMode, Session, Transaction, WatchedKey};
 use crate::reactor::ring::Socket;
 use crate::replication::link::PrimaryStream;
 use crate::replication::stream::{ReplicaStream, SyncRequest};
+use crate::tls::{self, Transport};
 use crate::waiting::Waiter;
 use koltso_proto::id::UnixMs;
 use koltso_proto::resp::RequestParser;
@@ -93,7 +95,9 @@ pub struct Awaited {
 pub struct Connection {
     /// The socket.
     pub fd: OwnedFd,
-    /// The same, as the ring knows it.
+    /// What encrypts what passes over it.
+    pub tls: Option<Box<tls::Session>>,
+    /// The socket as the ring knows it.
     pub socket: Socket,
     /// Which use of its slot this is.
     pub generation: u32,
@@ -141,9 +145,10 @@ pub struct Connection {
 
 impl Connection {
     /// A fresh connection.
-    pub fn new(fd: OwnedFd, socket: Socket, generation: u32, session: Session) -> Self {
+    pub fn new(transport: Transport, socket: Socket, generation: u32, session: Session) -> Self {
         Connection {
-            fd,
+            fd: transport.fd,
+            tls: transport.tls,
             socket,
             generation,
             parser: RequestParser::new(),

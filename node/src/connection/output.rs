@@ -1,6 +1,7 @@
 //! What a connection has to send: one buffer that fills while another is in flight.
 
 use crate::reactor::flight::Flight;
+use crate::tls::Plain;
 use bytes::Bytes;
 use koltso_proto::resp::Reply;
 
@@ -60,9 +61,9 @@ impl Output {
         self.len() - self.reply.buf.len() + self.reply.buf.capacity() + self.spare.capacity()
     }
 
-    /// Whether there is nothing to send.
+    /// Whether there is nothing to send, and nothing under way: what encryption adds has no length here.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.len() == 0 && !self.is_sending()
     }
 
     /// Appends bytes that others are sent as well, without a copy.
@@ -77,19 +78,30 @@ impl Output {
 
     /// The replies written so far, to be put under way. `None` if there are none, or a send is under way already.
     pub fn start_replies(&mut self) -> Option<Flight> {
-        if self.is_sending() || self.waiting_len() == 0 {
+        if self.is_sending() {
             return None;
         }
+        self.take().map(|plain| match plain {
+            Plain::Buffer(bytes) => Flight::buffer(bytes),
+            Plain::Pieces(pieces) => Flight::pieces(pieces),
+        })
+    }
+
+    /// The replies written so far, which are counted as under way from now on. `None` if there are none.
+    pub fn take(&mut self) -> Option<Plain> {
         if self.shared_len > 0 {
-            return Some(self.start_pieces());
+            return Some(self.take_pieces());
+        }
+        if self.reply.buf.is_empty() {
+            return None;
         }
         let buf = std::mem::replace(&mut self.reply.buf, std::mem::take(&mut self.spare));
         self.in_flight = InFlight::Replies(buf.len());
-        Some(Flight::buffer(buf))
+        Some(Plain::Buffer(buf))
     }
 
     #[cold]
-    fn start_pieces(&mut self) -> Flight {
+    fn take_pieces(&mut self) -> Plain {
         let mut pieces = std::mem::take(&mut self.shared);
         if pieces.len() > PIECES_MAX {
             self.shared = pieces.split_off(PIECES_MAX);
@@ -97,17 +109,39 @@ impl Output {
             pieces.push(Bytes::from(std::mem::take(&mut self.reply.buf)));
         }
         self.shared_len = self.shared.iter().map(Bytes::len).sum();
-        let flight = Flight::pieces(pieces);
-        self.in_flight = InFlight::Replies(flight.left());
-        flight
+        self.in_flight = InFlight::Replies(pieces.iter().map(Bytes::len).sum());
+        Plain::Pieces(pieces)
     }
 
-    /// Takes back what has been sent whole.
-    pub fn landed(&mut self, flight: Flight) {
-        self.in_flight = InFlight::Nothing;
-        if let Flight::Buffer { mut bytes, .. } = flight
-            && bytes.capacity() <= KEEP_LEN_MAX
-        {
+    /// Takes note of how much of a flight is gone. What is left of it is to be put under way again.
+    #[inline]
+    pub fn sent(&mut self, flight: Flight) -> Option<Flight> {
+        match flight.left() {
+            0 => {
+                self.in_flight = InFlight::Nothing;
+                if let Flight::Buffer { bytes, .. } = flight {
+                    self.recycle(bytes);
+                }
+                None
+            }
+            left => {
+                self.note_left(left);
+                Some(flight)
+            }
+        }
+    }
+
+    /// So many bytes of what is under way are left.
+    pub fn note_left(&mut self, left: usize) {
+        self.in_flight = match self.in_flight {
+            InFlight::Pieces(_) => InFlight::Pieces(left),
+            InFlight::Replies(_) | InFlight::Nothing => InFlight::Replies(left),
+        };
+    }
+
+    /// Takes a buffer back whose bytes are gone.
+    pub fn recycle(&mut self, mut bytes: Vec<u8>) {
+        if bytes.capacity() <= KEEP_LEN_MAX {
             bytes.clear();
             self.spare = bytes;
         }
@@ -144,7 +178,7 @@ mod tests {
             assert!(output.start_replies().is_none());
             sent += flight.left();
             flight.advance(flight.left());
-            output.landed(flight);
+            assert!(output.sent(flight).is_none());
         }
         assert_eq!(sent, expected.len());
     }

@@ -4,6 +4,7 @@ use super::Core;
 use crate::connection::{Connection, Session, Token};
 use crate::reactor::ring::{Completion, Given, Op, Tag};
 use crate::shared::add;
+use crate::tls::Transport;
 use rustix::net::{self, AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use std::fs::Permissions;
 use std::io;
@@ -16,6 +17,15 @@ use std::time::{Duration, Instant};
 
 /// How long accepting rests after the process has run out of descriptors.
 const REST_AFTER_EMFILE: Duration = Duration::from_millis(100);
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The address.
+    pub address: SocketAddr,
+    /// Whether those that come by it have to shake hands.
+    pub tls: bool,
+}
 
 /// The listening sockets of a core.
 #[derive(Default)]
@@ -37,7 +47,7 @@ struct Listener {
 
 /// Where a socket listens.
 enum Place {
-    Tcp(SocketAddr),
+    Tcp(Endpoint),
     /// The path as it was configured.
     Unix(String),
 }
@@ -47,11 +57,12 @@ impl Listeners {
     ///
     /// # Errors
     /// When an address is not to be had; the error names it.
-    pub fn bind(addresses: &[SocketAddr], backlog: i32) -> io::Result<Self> {
+    pub fn bind(endpoints: &[Endpoint], backlog: i32) -> io::Result<Self> {
         let mut listeners = Listeners::default();
-        for &address in addresses {
+        for &endpoint in endpoints {
+            let address = endpoint.address;
             let fd = listen(address, backlog, true).map_err(|e| io::Error::new(e.kind(), format!("{address}: {e}")))?;
-            listeners.add(fd, Place::Tcp(address));
+            listeners.add(fd, Place::Tcp(endpoint));
         }
         Ok(listeners)
     }
@@ -70,9 +81,9 @@ impl Listeners {
     }
 
     /// The addresses it listens on.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
+    pub fn endpoints(&self) -> Vec<Endpoint> {
         let staying = self.slots.iter().flatten().filter(|listener| !listener.leaving);
-        staying.filter_map(|listener| if let Place::Tcp(address) = listener.place { Some(address) } else { None }).collect()
+        staying.filter_map(|listener| if let Place::Tcp(endpoint) = listener.place { Some(endpoint) } else { None }).collect()
     }
 
     /// Whether the kernel still accepts on one of them.
@@ -146,11 +157,11 @@ impl Core {
     }
 
     /// Listens on these addresses and no others; `fresh` has those on which it has not until now.
-    pub(crate) fn listen_on(&mut self, wanted: &[SocketAddr], fresh: Listeners) {
+    pub(crate) fn listen_on(&mut self, wanted: &[Endpoint], fresh: Listeners) {
         for (index, slot) in self.listeners.slots.iter_mut().enumerate() {
             let Some(listener) = slot else { continue };
             match listener.place {
-                Place::Tcp(address) if !wanted.contains(&address) => {}
+                Place::Tcp(endpoint) if !wanted.contains(&endpoint) => {}
                 _ => continue,
             }
             if listener.armed {
@@ -175,11 +186,12 @@ impl Core {
     pub(super) fn on_accept(&mut self, completion: Completion) {
         let index = completion.tag.index as usize;
         if let Given::Accepted(fd) = completion.given {
-            let path = match self.listeners.slots.get(index) {
-                Some(Some(Listener { place: Place::Unix(path), .. })) => Some(path.clone()),
-                _ => None,
+            let (path, tls) = match self.listeners.slots.get(index) {
+                Some(Some(Listener { place: Place::Unix(path), .. })) => (Some(path.clone()), false),
+                Some(Some(Listener { place: Place::Tcp(endpoint), .. })) => (None, endpoint.tls),
+                _ => (None, false),
             };
-            self.welcome(fd, path);
+            self.welcome(fd, path, tls);
         }
         if !completion.more {
             self.listeners.note_ended(index);
@@ -196,8 +208,8 @@ impl Core {
         }
     }
 
-    /// Lets a connection in; `path` is that of the Unix socket it comes by.
-    fn welcome(&mut self, fd: OwnedFd, path: Option<String>) {
+    /// Lets a connection in; `path` is that of the Unix socket it comes by, `tls` says whether it has to shake hands.
+    fn welcome(&mut self, fd: OwnedFd, path: Option<String>, tls: bool) {
         let peer = net::getpeername(&fd).ok().flatten();
         let local = net::getsockname(&fd).ok();
         let keepalive = self.exec.config.tcp_keepalive;
@@ -214,38 +226,51 @@ impl Core {
         add(&self.shared.counters.total_connections_received, 1);
         if self.shared.connected_clients.load(Ordering::Relaxed) >= self.exec.config.maxclients {
             add(&self.shared.counters.rejected_connections, 1);
-            let _ = rustix::io::write(&fd, b"-ERR max number of clients reached\r\n");
-            return;
+            return refuse(&fd, tls, "-ERR max number of clients reached\r\n");
         }
         let loopback = socket_addr(peer.as_ref()).is_none_or(|a| is_loopback(a.ip()));
         if !loopback && self.exec.config.protected_mode && self.users.default_user().nopass {
             add(&self.shared.counters.rejected_connections, 1);
-            let _ = rustix::io::write(&fd, PROTECTED.as_bytes());
-            return;
+            return refuse(&fd, tls, PROTECTED);
         }
-        self.shared.connected_clients.fetch_add(1, Ordering::Relaxed);
-        let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
         let (addr, laddr) = match &path {
             Some(path) => (format!("{path}:0"), format!("{path}:0")),
             None => (text(peer.as_ref()), text(local.as_ref())),
         };
+        let mut transport = Transport::from(fd);
+        if tls {
+            let Some(session) = self.begin_handshake(&addr) else { return };
+            transport.tls = Some(session);
+        }
+        self.shared.connected_clients.fetch_add(1, Ordering::Relaxed);
+        let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
         let mut session = Session::new(id, addr, laddr, self.exec.now, &self.users);
         session.by_unix = path.is_some();
-        let token = self.adopt(fd, session);
+        let token = self.adopt(transport, session);
+        if tls {
+            self.expect_handshake(token);
+        }
         self.arm_recv(token);
     }
 
     /// Gives a socket a slot.
-    pub(crate) fn adopt(&mut self, fd: OwnedFd, mut session: Session) -> Token {
+    pub(crate) fn adopt(&mut self, transport: Transport, mut session: Session) -> Token {
         // It may have been on its way while its user changed.
         session.follow(&self.users);
         self.generation = (self.generation + 1) & Tag::GENERATION_MASK;
         let generation = self.generation;
         let entry = self.conns.vacant_entry();
         let index = entry.key() as u32;
-        let socket = self.ring.install(index, fd.as_fd());
-        entry.insert(Connection::new(fd, socket, generation, session));
+        let socket = self.ring.install(index, transport.fd.as_fd());
+        entry.insert(Connection::new(transport, socket, generation, session));
         Token { index, generation }
+    }
+}
+
+/// Says why somebody is not let in. Before a handshake nothing can be said.
+fn refuse(fd: &OwnedFd, tls: bool, why: &str) {
+    if !tls {
+        let _ = rustix::io::write(fd, why.as_bytes());
     }
 }
 

@@ -35,6 +35,7 @@ impl Core {
         self.rearm_listeners();
         self.add_up_counters();
         self.drop_idle_clients();
+        self.end_overdue_handshakes();
         self.enforce_soft_limits();
         self.evict_clients();
         if self.replication.is_some() {

@@ -4,10 +4,10 @@ use super::Core;
 use crate::connection::{Closing, InFlight, Peer, Stall, Token};
 use crate::dispatch::executor::Stop;
 use crate::reactor::buffers::{Filled, GROUP};
-use crate::reactor::flight::Flight;
 use crate::reactor::ring::{Completion, Given, Op, Tag};
 use crate::replication::stream::{Handoff, SyncRequest};
 use crate::shared::add;
+use crate::tls::Transport;
 
 /// Bytes of one connection's requests that are looked at in one go, before others have their turn.
 const RUN_LEN_MAX: usize = 256 * 1024;
@@ -33,7 +33,7 @@ impl Core {
     }
 
     /// Receives no more from a peer that is ahead of us, until what it has sent is worked off.
-    fn pause_recv_if_full(&mut self, token: Token) {
+    pub(super) fn pause_recv_if_full(&mut self, token: Token) {
         let Some(conn) = self.conn(token) else { return };
         if !conn.recv_paused && conn.is_full() {
             conn.recv_paused = true;
@@ -112,7 +112,7 @@ impl Core {
     }
 
     /// The peer has sent all it will. What it asked for is still answered, unless it would have to wait for that.
-    fn on_peer_done(&mut self, token: Token) {
+    pub(super) fn on_peer_done(&mut self, token: Token) {
         let Some(conn) = self.conn(token) else { return };
         conn.peer_done = true;
         let waits = matches!(conn.stall, Stall::Blocked | Stall::Leaving | Stall::Paused);
@@ -124,11 +124,14 @@ impl Core {
 
     fn on_bytes(&mut self, token: Token, filled: Filled) {
         let Some(conn) = self.conns.get_mut(token.index as usize) else { return self.buffers.give_back(filled) };
-        let bytes = self.buffers.bytes(&filled);
         if conn.session.last_active != self.exec.now {
             conn.session.last_active = self.exec.now;
             self.coalesce.note_active();
         }
+        if conn.tls.is_some() {
+            return self.on_sealed_bytes(token, filled);
+        }
+        let bytes = self.buffers.bytes(&filled);
         if let Peer::Primary(_) = conn.peer {
             add(&self.shared.counters.total_net_repl_input_bytes, bytes.len() as u64);
             conn.pending.extend_from_slice(bytes);
@@ -278,7 +281,7 @@ impl Core {
                 self.resume_recv(token);
             }
             let conn = &mut self.conns[token.index as usize];
-            if let Some(flight) = conn.output.start_replies() {
+            if let Some(flight) = conn.start_replies() {
                 self.ring.send(conn.socket, flight, tag(Op::Send, token));
             } else if conn.ends_after_replies() && conn.output.is_empty() && conn.in_order() {
                 self.close(token);
@@ -297,7 +300,7 @@ impl Core {
         let token = Token { index: completion.tag.index, generation: completion.tag.generation };
         let Some(conn) = self.conn(token) else { return };
         let closing = conn.closing == Closing::Now;
-        let Given::Sent(mut flight) = completion.given else { return };
+        let Given::Sent(flight) = completion.given else { return };
         if closing || completion.result <= 0 {
             let again = matches!(-completion.result, libc::EINTR | libc::EAGAIN) && !closing;
             if !again {
@@ -311,15 +314,11 @@ impl Core {
         let sent = completion.result.max(0) as usize;
         add(&self.shared.counters.total_net_output_bytes, sent as u64);
         self.exec.tally.writes += 1;
-        flight.advance(sent);
         let conn = &mut self.conns[token.index as usize];
         let is_stream = matches!(conn.output.in_flight, InFlight::Pieces(_));
-        match flight.left() {
-            0 => conn.output.landed(flight),
-            left => {
-                conn.output.in_flight = if is_stream { InFlight::Pieces(left) } else { InFlight::Replies(left) };
-                self.ring.send(conn.socket, flight, completion.tag);
-            }
+        let (sent, rest) = conn.sent(flight, sent);
+        if let Some(rest) = rest {
+            self.ring.send(conn.socket, rest, completion.tag);
         }
         if is_stream {
             add(&self.shared.counters.total_net_repl_output_bytes, sent as u64);
@@ -337,8 +336,7 @@ impl Core {
     /// Puts pieces of the log under way on a connection that sends nothing else.
     pub(crate) fn send_pieces(&mut self, token: Token, pieces: Vec<bytes::Bytes>) {
         let Some(conn) = self.conns.get_mut(token.index as usize) else { return };
-        let flight = Flight::pieces(pieces);
-        conn.output.in_flight = InFlight::Pieces(flight.left());
+        let flight = conn.start_pieces(pieces);
         self.ring.send(conn.socket, flight, tag(Op::Send, token));
     }
 
@@ -349,6 +347,7 @@ impl Core {
             return;
         }
         conn.closing = Closing::Now;
+        conn.say_farewell();
         if conn.in_use_by_kernel() {
             let socket = conn.socket;
             // A peer that waits for us learns it at once, even while a cancelled operation lingers.
@@ -377,7 +376,8 @@ impl Core {
         self.ring.uninstall(conn.socket);
         self.shared.connected_clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         let Some(request) = conn.leaving else { return };
-        let handoff = Handoff { fd: conn.fd, session: conn.session, leftover: conn.pending.into_vec(), request };
+        let transport = Transport { fd: conn.fd, tls: conn.tls };
+        let handoff = Handoff { transport, session: conn.session, leftover: conn.pending.into_vec(), request };
         if self.exec.id == 0 {
             self.on_replica(handoff);
         } else {

@@ -12,10 +12,11 @@ mod message;
 mod pause;
 mod posts;
 mod requests;
+mod secure;
 mod transactions;
 mod waits;
 
-pub use accept::{Listeners, listen_unix};
+pub use accept::{Endpoint, Listeners, listen_unix};
 pub use message::{Message, StageGuard, Staged, StagedItem};
 
 use crate::acl::Users;
@@ -99,6 +100,8 @@ pub struct Core {
     /// The most memory in use since some was given back to the kernel, and what was in use a moment ago, in bytes.
     pub(crate) memory_high: u64,
     pub(crate) memory_before: u64,
+    /// What it knows of TLS.
+    secure: secure::Secure,
     seen_config: u64,
     next_cron: Instant,
     /// Set when this core has nothing more to do.
@@ -167,6 +170,7 @@ impl Core {
             paused: Vec::new(),
             memory_high: 0,
             memory_before: 0,
+            secure: secure::Secure::default(),
             seen_config: 0,
             next_cron: Instant::now(),
             stopped: false,
@@ -283,6 +287,7 @@ impl Core {
         if generation != self.seen_config {
             self.seen_config = generation;
             self.exec.config = self.shared.config();
+            self.secure.setup = self.shared.tls();
             self.on_config_changed();
         }
     }

@@ -23,7 +23,7 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("process_id", std::process::id());
     report.put("process_supervised", "no");
     report.put("run_id", &shared.run_id);
-    report.put("tcp_port", config.port);
+    report.put("tcp_port", config.shown_port());
     report.put("server_time_usec", now_us());
     report.put("uptime_in_seconds", uptime_s);
     report.put("uptime_in_days", uptime_s / 86_400);
@@ -34,7 +34,10 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("config_file", path(config.config_file.clone()));
     report.put("io_threads_active", 0);
     let bind: String = config.bind.iter().map(|address| format!("bind={address},")).collect();
-    report.put("listener0", format!("name=tcp,{bind}port={}", config.port));
+    let ports = [("tcp", config.port), ("tls", config.tls_port)];
+    for (nth, (name, port)) in ports.into_iter().filter(|(_, port)| *port != 0).enumerate() {
+        report.put(&format!("listener{nth}"), format!("name={name},{bind}port={port}"));
+    }
     let shutdown_at_ms = shared.shutdown_at_ms.load(std::sync::atomic::Ordering::Relaxed);
     if shutdown_at_ms > 0 {
         report.put("shutdown_in_milliseconds", shutdown_at_ms.saturating_sub(facts.now.0));

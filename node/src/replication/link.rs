@@ -15,9 +15,9 @@ use crate::pubsub::Posting;
 use crate::service::{LinkJob, ServiceCommand};
 use crate::shard::table::LoadValue;
 use crate::shared::Gate;
+use crate::tls::Transport;
 use koltso_proto::id::{DbIndex, Offset, ReplId, UnixMs};
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -150,7 +150,7 @@ fn pause_ms(broken: u32) -> u64 {
 /// A primary that is ready to stream.
 pub struct Linked {
     /// The socket.
-    pub fd: OwnedFd,
+    pub transport: Transport,
     /// Bytes of the stream that came with the handshake or the snapshot.
     pub leftover: Vec<u8>,
     /// The history.
@@ -373,7 +373,7 @@ impl Core {
             }
             session.db = log.selected().unwrap_or_default();
         }
-        let token = self.adopt(linked.fd, session);
+        let token = self.adopt(linked.transport, session);
         let conn = &mut self.conns[token.index as usize];
         conn.peer = Peer::Primary(Box::new(PrimaryStream::new(linked.offset)));
         conn.pending = linked.leftover.into();

@@ -17,9 +17,9 @@ use crate::core::Core;
 use crate::logging::notice;
 use crate::service::Order;
 use crate::shared::add;
+use crate::tls::Transport;
 use bytes::Bytes;
 use koltso_proto::id::Offset;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// Most bytes in one send to a replica.
@@ -31,10 +31,10 @@ const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 impl Core {
     /// On the log's core: a connection wants to become a replica.
     pub fn on_replica(&mut self, handoff: Handoff) {
-        let Handoff { fd, session, leftover, request } = handoff;
+        let Handoff { transport, session, leftover, request } = handoff;
         let Some(replication) = &mut self.replication else { return };
         if replication.upstream.as_ref().is_some_and(|upstream| !upstream.is_connected()) {
-            let token = self.adopt(fd, session);
+            let token = self.adopt(transport, session);
             // It stays, as the client it was.
             self.shared.connected_clients.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             self.reply(token, |r| r.error("NOMASTERLINK Can't SYNC while not connected with my master"));
@@ -51,7 +51,7 @@ impl Core {
                     "Partial resynchronization request from {name} accepted. Sending {len} bytes of backlog starting from offset {offset}."
                 ));
                 add(&self.shared.counters.sync_partial_ok, 1);
-                return self.continue_replica(fd, session, leftover, at);
+                return self.continue_replica(transport, session, leftover, at);
             }
             notice(&format!(
                 "Partial resynchronization not accepted for {name}: asked for offset {offset} of {replid}, here are {}..={} of {}",
@@ -66,7 +66,7 @@ impl Core {
         let mut replica = self.new_replica(&session);
         replica.plain_sync = request == SyncRequest::Sync;
         // Whatever came behind the request is noise of a replica that waits.
-        replica.parked = Parked::Waiting(fd, Box::new(session));
+        replica.parked = Parked::Waiting(transport, Box::new(session));
         let Some(replication) = &mut self.replication else { return };
         replication.replicas.push(replica);
         self.begin_cut();
@@ -105,13 +105,13 @@ impl Core {
         self.mark_dirty(token);
     }
 
-    fn continue_replica(&mut self, fd: OwnedFd, session: Session, leftover: Vec<u8>, at: Offset) {
+    fn continue_replica(&mut self, transport: Transport, session: Session, leftover: Vec<u8>, at: Offset) {
         let mut replica = self.new_replica(&session);
         replica.state = ReplicaState::Online;
         replica.cursor = at;
         let id = replica.id;
         let psync2 = session.replica.psync2;
-        let token = self.adopt(fd, session);
+        let token = self.adopt(transport, session);
         replica.token = Some(token);
         let Some(replication) = &mut self.replication else { return };
         let current = replication.ids.current;
@@ -242,17 +242,15 @@ impl Core {
 
     /// Lets replicas that wait for a cut hear from us once a second: an empty line, which means nothing. Who is gone is forgotten.
     fn keep_waiting_alive(&mut self) {
-        use rustix::net::SendFlags;
         let Some(replication) = &mut self.replication else { return };
         if replication.last_newline.elapsed() < Duration::from_secs(1) {
             return;
         }
         replication.last_newline = Instant::now();
         let mut gone = Vec::new();
-        for replica in &replication.replicas {
-            if let Parked::Waiting(fd, _) = &replica.parked
-                && let Err(error) = rustix::net::send(fd, b"\n", SendFlags::DONTWAIT | SendFlags::NOSIGNAL)
-                && error != rustix::io::Errno::AGAIN
+        for replica in &mut replication.replicas {
+            if let Parked::Waiting(transport, _) = &mut replica.parked
+                && transport.send_now(b"\n").is_err()
             {
                 gone.push((replica.id, replica.name()));
             }

@@ -2,8 +2,8 @@
 
 use crate::connection::Session;
 use crate::connection::Token;
+use crate::tls::Transport;
 use koltso_proto::id::{Offset, ReplId, UnixMs};
-use std::os::fd::OwnedFd;
 
 /// What a replica has said of itself with `REPLCONF`.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,7 @@ pub enum SyncRequest {
 /// A connection on its way to the log's core, to become a replica.
 pub struct Handoff {
     /// The socket.
-    pub fd: OwnedFd,
+    pub transport: Transport,
     /// Who it is.
     pub session: Session,
     /// Bytes received behind the request.
@@ -122,7 +122,7 @@ pub enum Parked {
     #[default]
     No,
     /// Here, waiting for a cut.
-    Waiting(OwnedFd, Box<Session>),
+    Waiting(Transport, Box<Session>),
     /// With the service thread, which sends the snapshot.
     Away(Box<Session>),
 }

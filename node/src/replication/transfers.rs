@@ -5,8 +5,8 @@ use super::{Replication, Transfer, random_id};
 use crate::core::Core;
 use crate::logging::notice;
 use crate::service::{Member, MemberEnd, Order, ServiceCommand, SyncJob};
+use crate::tls::Transport;
 use koltso_proto::id::{Offset, ReplId, UnixMs};
-use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -74,7 +74,7 @@ impl Core {
     /// The service thread is done with one of the readers of a snapshot.
     pub fn on_member_end(&mut self, id: u64, end: MemberEnd) {
         match end {
-            Ok((fd, eof)) => self.replica_has_snapshot(id, fd, eof),
+            Ok((transport, eof)) => self.replica_has_snapshot(id, transport, eof),
             Err(why) => {
                 let known = self.replication.as_mut().and_then(|replication| Some(replication.replica(id)?.name()));
                 if let Some(name) = known {
@@ -125,13 +125,13 @@ impl Core {
         }
     }
 
-    fn replica_has_snapshot(&mut self, id: u64, fd: OwnedFd, eof: bool) {
+    fn replica_has_snapshot(&mut self, id: u64, transport: Transport, eof: bool) {
         let now = self.exec.now;
         let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) else { return };
         let Parked::Away(session) = std::mem::take(&mut replica.parked) else { return };
         if replica.info.rdb_only {
             notice(&format!("Replica {} has what it asked for (rdb-only)", replica.name()));
-            drop(fd);
+            drop(transport);
             return self.forget_replica(id);
         }
         replica.acked_at = now;
@@ -140,7 +140,7 @@ impl Core {
             replica.state = ReplicaState::Online;
             notice(&format!("Synchronization with replica {} succeeded", replica.name()));
         }
-        let token = self.adopt(fd, *session);
+        let token = self.adopt(transport, *session);
         if let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) {
             replica.token = Some(token);
         }
@@ -156,11 +156,11 @@ impl Replication {
         self.transfers.push(Transfer { epoch, since: now, orders });
         let mut members = Vec::new();
         for replica in self.replicas.iter_mut().filter(|replica| replica.state == ReplicaState::WaitBgsave) {
-            if let Parked::Waiting(fd, session) = std::mem::take(&mut replica.parked) {
+            if let Parked::Waiting(transport, session) = std::mem::take(&mut replica.parked) {
                 replica.state = ReplicaState::SendBulk;
                 replica.cursor = offset;
                 replica.parked = Parked::Away(session);
-                members.push(Member { id: replica.id, fd, info: replica.info.clone(), plain_sync: replica.plain_sync });
+                members.push(Member { id: replica.id, transport, info: replica.info.clone(), plain_sync: replica.plain_sync });
             }
         }
         (members, receiver)

@@ -10,8 +10,10 @@ use crate::connection::{OwnedRequest, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
 use crate::logging::{notice, warning};
+use crate::tls::{self, Setup};
 use koltso_proto::resp::Reply;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 pub const HANDLERS: &[(&str, ServerHandler)] = &[("config", config)];
@@ -30,8 +32,7 @@ const HELP: &[&str] = &[
 ];
 
 /// Directives that Redis changes at run time and this node only at its start, with the reason.
-const ONLY_AT_START: &[(&str, &str)] =
-    &[("appendonly", "Koltso has no append-only file yet"), ("tls-port", "Koltso does not speak TLS yet")];
+const ONLY_AT_START: &[(&str, &str)] = &[("appendonly", "Koltso has no append-only file yet")];
 
 fn config(core: &mut Core, token: Token, request: &OwnedRequest) {
     container::run(core, token, request, SUBCOMMANDS, HELP);
@@ -59,11 +60,15 @@ fn set(core: &mut Core, token: Token, request: &OwnedRequest) {
     let words: Vec<&[u8]> = args.from(2).collect();
     let pairs: Vec<(&[u8], &[u8])> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
     let local = core.conn(token).is_some_and(|conn| conn.session.by_unix || is_local(&conn.session.addr));
-    let (listening, cores) = (core.listeners.addresses(), core.peers.len());
+    let (listening, cores) = (core.listeners.endpoints(), core.peers.len());
     let changed: Result<(Vec<&str>, Option<Plan>), String> = core.shared.change_config(|config| {
         let changed = config.set_many(&pairs, local)?;
         may_change_now(&changed)?;
+        let tls = tls_for(config, &pairs)?;
         let plan = listening::plan(config, &changed, &listening, cores)?;
+        if let Some(setup) = tls {
+            core.shared.set_tls(setup);
+        }
         Ok((changed, plan))
     });
     let (changed, plan) = match changed {
@@ -89,6 +94,20 @@ fn set(core: &mut Core, token: Token, request: &OwnedRequest) {
     // Within a transaction, the commands that follow find it in force here.
     take_over(core);
     core.gather(token, take_over, |_, _, reply| reply.ok());
+}
+
+/// What TLS needs under a configuration in which these have just been set, also to what they were: files may be others by now.
+/// `None` if it needs what it has.
+fn tls_for(config: &Config, pairs: &[(&[u8], &[u8])]) -> Result<Option<Option<Arc<Setup>>>, String> {
+    let is_tls = |name: &&[u8]| name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"tls-"));
+    let Some(name) = pairs.iter().map(|(name, _)| *name).find(is_tls) else { return Ok(None) };
+    tls::setup(config).map(Some).map_err(|why| {
+        warning(&why);
+        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        format!(
+            "ERR CONFIG SET failed (possibly related to argument '{name}') - Unable to update TLS configuration. Check server logs."
+        )
+    })
 }
 
 /// Refuses what would have no effect before the next start.
@@ -199,11 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_stays_as_it_is_is_no_change() {
+    fn what_stays_as_it_is_is_no_change() {
         let mut config = Config::default();
-        let changed = config.set_many(&[("tls-port", "0"), ("maxmemory", "1mb")], false).unwrap();
+        let changed = config.set_many(&[("appendonly", "no"), ("maxmemory", "1mb")], false).unwrap();
         assert_eq!(may_change_now(&changed), Ok(()));
-        let changed = config.set_many(&[("tls-port", "6380")], false).unwrap();
-        assert!(may_change_now(&changed).unwrap_err().contains("'tls-port'"));
+        let changed = config.set_many(&[("appendonly", "yes")], false).unwrap();
+        assert!(may_change_now(&changed).unwrap_err().contains("'appendonly'"));
     }
 }

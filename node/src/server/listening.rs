@@ -1,14 +1,13 @@
-//! CONFIG SET of `port` and `bind`: the node listens elsewhere, or goes on where it was.
+//! CONFIG SET of `port`, `tls-port` and `bind`: the node listens elsewhere, or goes on where it was.
 
 use crate::config::Config;
-use crate::core::{Core, Listeners};
+use crate::core::{Core, Endpoint, Listeners};
 use crate::logging::warning;
-use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 /// Where to listen from now on.
 pub struct Plan {
-    wanted: Vec<SocketAddr>,
+    wanted: Vec<Endpoint>,
     /// For each core, its sockets on the addresses that are new.
     fresh: Vec<Mutex<Option<Listeners>>>,
 }
@@ -17,9 +16,10 @@ pub struct Plan {
 ///
 /// # Errors
 /// The error reply, when an address is not to be had. Nothing has changed then.
-pub fn plan(config: &Config, changed: &[&str], listening: &[SocketAddr], cores: usize) -> Result<Option<Plan>, String> {
-    let (name, why) = if changed.contains(&"port") {
-        ("port", "Unable to listen on this port. Check server logs.")
+pub fn plan(config: &Config, changed: &[&str], listening: &[Endpoint], cores: usize) -> Result<Option<Plan>, String> {
+    let port = ["port", "tls-port"].into_iter().find(|name| changed.contains(name));
+    let (name, why) = if let Some(name) = port {
+        (name, "Unable to listen on this port. Check server logs.")
     } else if changed.contains(&"bind") {
         ("bind", "Failed to bind to specified addresses.")
     } else {
@@ -31,11 +31,11 @@ pub fn plan(config: &Config, changed: &[&str], listening: &[SocketAddr], cores: 
     })
 }
 
-fn bind(config: &Config, listening: &[SocketAddr], cores: usize) -> Result<Plan, String> {
-    let wanted = crate::node::addresses(config)?;
-    let is_ours = |port: u16| listening.iter().any(|address| address.port() == port);
-    let fresh: Vec<SocketAddr> = wanted.iter().copied().filter(|address| !listening.contains(address)).collect();
-    for &address in fresh.iter().filter(|address| !is_ours(address.port())) {
+fn bind(config: &Config, listening: &[Endpoint], cores: usize) -> Result<Plan, String> {
+    let wanted = crate::node::endpoints(config)?;
+    let is_ours = |port: u16| listening.iter().any(|endpoint| endpoint.address.port() == port);
+    let fresh: Vec<Endpoint> = wanted.iter().copied().filter(|endpoint| !listening.contains(endpoint)).collect();
+    for address in fresh.iter().map(|endpoint| endpoint.address).filter(|address| !is_ours(address.port())) {
         Listeners::probe(address).map_err(|error| format!("{address}: {error}"))?;
     }
     let sockets = || Listeners::bind(&fresh, config.tcp_backlog as i32).map(|sockets| Mutex::new(Some(sockets)));

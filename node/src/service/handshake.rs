@@ -5,10 +5,13 @@
 
 use super::Surroundings;
 use super::load::Reader;
+use super::wire::Wire;
 use crate::core::Core;
 use crate::logging::notice;
 use crate::replication::link::{LinkState, Linked, Progress};
 use crate::shared::now_ms;
+use crate::tls::Transport;
+use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset, ReplId};
 use koltso_proto::psync::{self, Answer, Framing, shown};
 use koltso_proto::resp::put_command;
@@ -17,10 +20,6 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio_uring::net::TcpStream;
-
-/// Read from the socket at a time, in bytes.
-const READ_LEN: usize = 256 * 1024;
 
 /// A primary to be linked to.
 pub struct LinkJob {
@@ -70,7 +69,7 @@ impl From<String> for Failure {
 
 async fn link(job: &LinkJob, surroundings: &Surroundings) -> Result<(), Failure> {
     let config = surroundings.shared.config();
-    let mut peer = Peer::connect(job, Duration::from_secs(config.repl_timeout.max(1))).await?;
+    let mut peer = Peer::connect(job, surroundings, Duration::from_secs(config.repl_timeout.max(1))).await?;
     let generation = job.generation;
     surroundings.on_log_core(move |core| core.on_link_state(generation, LinkState::Handshake));
     shake_hands(&mut peer, &config).await?;
@@ -114,9 +113,8 @@ async fn shake_hands(peer: &mut Peer, config: &crate::config::Config) -> Result<
             return Err(format!("Unable to AUTH to MASTER: {}", shown(&answer)));
         }
     }
-    let port = if config.replica_announce_port != 0 { config.replica_announce_port } else { config.port };
     // Servers that do not know an option of REPLCONF may refuse it; none of them is essential.
-    peer.ask(&["REPLCONF", "listening-port", &port.to_string()]).await?;
+    peer.ask(&["REPLCONF", "listening-port", &config.announced_port().to_string()]).await?;
     if !config.replica_announce_ip.is_empty() {
         peer.ask(&[&b"REPLCONF"[..], b"ip-address", config.replica_announce_ip.as_bytes()]).await?;
     }
@@ -161,9 +159,7 @@ async fn read_snapshot(
 
 /// The primary's end.
 struct Peer {
-    /// Kept aside; the stream works on a duplicate. `None` once it has been handed on.
-    fd: Option<OwnedFd>,
-    stream: TcpStream,
+    wire: Wire,
     received: Vec<u8>,
     at: usize,
     timeout: Duration,
@@ -171,7 +167,7 @@ struct Peer {
 }
 
 impl Peer {
-    async fn connect(job: &LinkJob, timeout: Duration) -> Result<Self, String> {
+    async fn connect(job: &LinkJob, surroundings: &Surroundings, timeout: Duration) -> Result<Self, String> {
         let target = (job.host.as_str(), job.port);
         let addresses = target.to_socket_addrs().map_err(|error| format!("cannot find {}: {error}", job.host))?;
         let mut last = format!("{} has no address", job.host);
@@ -181,10 +177,14 @@ impl Peer {
                     let _ = stream.set_nodelay(true);
                     let stream = stream.into_std().map_err(|error| error.to_string())?;
                     stream.set_nonblocking(false).map_err(|error| error.to_string())?;
-                    let fd = OwnedFd::from(stream.try_clone().map_err(|error| error.to_string())?);
-                    let stream = TcpStream::from_std(stream);
-                    let last_newline = Instant::now();
-                    return Ok(Peer { fd: Some(fd), stream, received: Vec::new(), at: 0, timeout, last_newline });
+                    let wire = Wire::new(Transport::from(OwnedFd::from(stream)))?;
+                    let mut peer = Peer { wire, received: Vec::new(), at: 0, timeout, last_newline: Instant::now() };
+                    if surroundings.shared.config().tls_replication {
+                        let setup = surroundings.shared.tls().and_then(|setup| setup.client.clone());
+                        let config = setup.ok_or("tls-replication is on, and TLS is not configured")?;
+                        peer.wire.encrypt(config, address.ip(), &mut peer.received, timeout).await?;
+                    }
+                    return Ok(peer);
                 }
                 Ok(Err(error)) => last = error.to_string(),
                 Err(_) => last = "no answer to the attempt to connect".to_string(),
@@ -199,23 +199,11 @@ impl Peer {
             self.received.drain(..self.at);
             self.at = 0;
         }
-        let read = self.stream.read(Vec::with_capacity(READ_LEN));
-        match tokio::time::timeout(self.timeout, read).await {
-            Ok((Ok(0), _)) => Err("it closed the connection".to_string()),
-            Ok((Ok(n), buf)) => {
-                self.received.extend_from_slice(&buf[..n]);
-                Ok(())
-            }
-            Ok((Err(error), _)) => Err(error.to_string()),
-            Err(_) => Err("it has been silent for longer than repl-timeout".to_string()),
-        }
+        self.wire.receive(&mut self.received, self.timeout).await
     }
 
     async fn send(&mut self, bytes: Vec<u8>) -> Result<(), String> {
-        match tokio::time::timeout(self.timeout, self.stream.write_all(bytes)).await {
-            Ok((result, _)) => result.map_err(|error| error.to_string()),
-            Err(_) => Err("it has not read anything for longer than repl-timeout".to_string()),
-        }
+        self.wire.write(Bytes::from(bytes), self.timeout).await
     }
 
     /// The next line that is not empty: a primary that is busy sends empty ones to keep the link alive.
@@ -290,16 +278,7 @@ impl Peer {
     /// The socket and what came with it, for the log's core.
     fn linked(mut self, replid: ReplId, offset: Offset, stream_db: Option<DbIndex>) -> Result<Linked, String> {
         let leftover = self.received.split_off(self.at);
-        let fd = self.fd.take().ok_or("the connection is gone")?;
-        Ok(Linked { fd, leftover, replid, offset, stream_db })
-    }
-}
-
-impl Drop for Peer {
-    /// A read that is under way would hold the connection open for as long as the primary does.
-    fn drop(&mut self) {
-        if let Some(fd) = &self.fd {
-            let _ = rustix::net::shutdown(fd, rustix::net::Shutdown::Both);
-        }
+        let transport = self.wire.into_transport().ok_or("the connection is gone")?;
+        Ok(Linked { transport, leftover, replid, offset, stream_db })
     }
 }

@@ -13,6 +13,7 @@ mod stage;
 mod sync;
 mod text;
 mod window;
+mod wire;
 
 pub use handshake::LinkJob;
 pub use load::{LoadJob, Loaded};

@@ -7,17 +7,17 @@
 use super::Surroundings;
 use super::rdb_out::{RdbOut, ReplicationAux};
 use super::window::Window;
+use super::wire::Wire;
 use crate::logging::notice;
 use crate::replication::stream::ReplicaInfo;
 use crate::snapshot::Chunks;
+use crate::tls::Transport;
 use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset, ReplId};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio_uring::net::TcpStream;
 
 /// How often a replica that waits for the length hears from us.
 const KEEPALIVE_PERIOD: Duration = Duration::from_secs(1);
@@ -27,7 +27,7 @@ pub struct Member {
     /// Its number in the registry.
     pub id: u64,
     /// Its socket.
-    pub fd: OwnedFd,
+    pub transport: Transport,
     /// What it has said of itself.
     pub info: ReplicaInfo,
     /// Whether it sent `SYNC`.
@@ -66,7 +66,7 @@ pub enum Order {
 }
 
 /// How a transfer ended for one replica: its socket, and whether the snapshot was framed by a mark; or why it failed.
-pub type MemberEnd = Result<(OwnedFd, bool), String>;
+pub type MemberEnd = Result<(Transport, bool), String>;
 
 /// Sends a snapshot, and reports to the log's core: each replica's end, that the snapshot has been taken, and that all is over.
 pub async fn run(job: SyncJob, surroundings: Surroundings) {
@@ -167,57 +167,51 @@ struct Feed {
 
 impl Feed {
     async fn serve(self, member: Member) {
-        let id = member.id;
-        let outcome = tokio::select! {
-            outcome = self.send_all(&member) => outcome,
-            why = self.window.expelled(id) => Err(why),
-        };
-        let end: MemberEnd = match outcome {
-            Ok(()) => {
-                let eof = member.wants_eof();
-                Ok((member.fd, eof))
+        let wants_eof = member.wants_eof();
+        let Member { id, transport, plain_sync, .. } = member;
+        let end: MemberEnd = match Wire::new(transport) {
+            Ok(mut wire) => {
+                let outcome = tokio::select! {
+                    outcome = self.send_all(&mut wire, id, wants_eof, plain_sync) => outcome,
+                    why = self.window.expelled(id) => Err(why),
+                };
+                outcome.and_then(|()| wire.into_transport().map(|it| (it, wants_eof)).ok_or_else(|| "it is gone".to_string()))
             }
-            Err(why) => {
-                // A write that is under way would keep the connection open for as long as the replica does.
-                let _ = rustix::net::shutdown(&member.fd, rustix::net::Shutdown::Both);
-                Err(why)
-            }
+            Err(why) => Err(why),
         };
         self.surroundings.on_log_core(move |core| core.on_member_end(id, end));
         self.window.leave(id);
     }
 
-    async fn send_all(&self, member: &Member) -> Result<(), String> {
-        let copy = member.fd.try_clone().map_err(|error| error.to_string())?;
-        let stream = TcpStream::from_std(std::net::TcpStream::from(copy));
-        if !member.plain_sync {
-            self.write(&stream, self.full.clone()).await?;
+    async fn send_all(&self, wire: &mut Wire, id: u64, wants_eof: bool, plain_sync: bool) -> Result<(), String> {
+        if !plain_sync {
+            wire.write(self.full.clone(), self.patience()).await?;
         }
-        if !member.wants_eof() {
-            let len = self.wait_for_len(&stream).await?;
-            self.write(&stream, Bytes::from(format!("${len}\r\n"))).await?;
-            return self.send_window(&stream, member.id).await;
+        if !wants_eof {
+            let len = self.wait_for_len(wire).await?;
+            wire.write(Bytes::from(format!("${len}\r\n")), self.patience()).await?;
+            return self.send_window(wire, id).await;
         }
         let mark = mark();
-        self.write(&stream, Bytes::from([b"$EOF:", &mark[..], b"\r\n"].concat())).await?;
-        self.send_window(&stream, member.id).await?;
-        self.write(&stream, mark).await
+        wire.write(Bytes::from([b"$EOF:", &mark[..], b"\r\n"].concat()), self.patience()).await?;
+        self.send_window(wire, id).await?;
+        wire.write(mark, self.patience()).await
     }
 
     /// Waits until everything is there. The replica hears from us meanwhile: an empty line means nothing.
-    async fn wait_for_len(&self, stream: &TcpStream) -> Result<u64, String> {
+    async fn wait_for_len(&self, wire: &mut Wire) -> Result<u64, String> {
         loop {
             match tokio::time::timeout(KEEPALIVE_PERIOD, self.window.len()).await {
                 Ok(len) => return Ok(len),
-                Err(_) => self.write(stream, Bytes::from_static(b"\n")).await?,
+                Err(_) => wire.write(Bytes::from_static(b"\n"), self.patience()).await?,
             }
         }
     }
 
-    async fn send_window(&self, stream: &TcpStream, id: u64) -> Result<(), String> {
+    async fn send_window(&self, wire: &mut Wire, id: u64) -> Result<(), String> {
         while let Some(mut bytes) = self.window.read(id).await? {
             while !bytes.is_empty() {
-                let sent = self.write_some(stream, bytes.clone()).await?;
+                let sent = wire.write_some(bytes.clone(), self.patience()).await?;
                 self.window.advance(id, sent);
                 bytes = bytes.split_off(sent);
             }
@@ -225,23 +219,8 @@ impl Feed {
         Ok(())
     }
 
-    async fn write(&self, stream: &TcpStream, mut bytes: Bytes) -> Result<(), String> {
-        while !bytes.is_empty() {
-            let sent = self.write_some(stream, bytes.clone()).await?;
-            bytes = bytes.split_off(sent);
-        }
-        Ok(())
-    }
-
-    /// Writes at least one byte.
-    async fn write_some(&self, stream: &TcpStream, bytes: Bytes) -> Result<usize, String> {
-        let len = bytes.len();
-        let patience = Duration::from_secs(self.surroundings.shared.config().repl_timeout.max(1));
-        match tokio::time::timeout(patience, stream.write(bytes).submit()).await {
-            Ok((Ok(0), _)) => Err("the connection takes nothing any more".to_string()),
-            Ok((Ok(sent), _)) => Ok(sent.min(len)),
-            Ok((Err(error), _)) => Err(error.to_string()),
-            Err(_) => Err("it has not read anything for longer than repl-timeout".to_string()),
-        }
+    /// How long a replica may read nothing.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.surroundings.shared.config().repl_timeout.max(1))
     }
 }

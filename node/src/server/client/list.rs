@@ -143,7 +143,7 @@ impl Core {
 fn parked_line(replica: &Replica, now: UnixMs) -> Option<String> {
     let (fd, session) = match &replica.parked {
         Parked::No => return None,
-        Parked::Waiting(fd, session) => (fd.as_raw_fd(), session),
+        Parked::Waiting(transport, session) => (transport.fd.as_raw_fd(), session),
         Parked::Away(session) => (-1, session),
     };
     let figures = Figures {
