@@ -7,6 +7,7 @@
 //! As in [`crate::listpack`], the same bytes serve in memory and in RDB files. The width grows when a larger integer comes in
 //! and never shrinks, as in the real servers. When to change over to another encoding is not decided here.
 
+use crate::blocks;
 use crate::listpack::Corrupt;
 use std::fmt;
 
@@ -150,6 +151,7 @@ impl Intset {
         let Err(index) = self.search(value) else { return false };
         let width = self.width();
         let (pos, len) = (HEADER_LEN + index * width, self.0.len());
+        blocks::reserve(&mut self.0, width);
         self.0.resize(len + width, 0);
         self.0.copy_within(pos..len, pos + width);
         self.0[pos..pos + width].copy_from_slice(&value.to_le_bytes()[..width]);

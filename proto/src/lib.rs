@@ -18,6 +18,7 @@
 //! | [`id`] | newtypes: offsets, replication ids, database indexes, milliseconds |
 #![forbid(unsafe_code)]
 
+mod blocks;
 pub mod command;
 pub mod digest;
 pub mod glob;

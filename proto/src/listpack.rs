@@ -16,6 +16,7 @@
 mod entry;
 mod view;
 
+use crate::blocks;
 use entry::Encoded;
 pub use entry::{Element, IntText};
 use std::fmt;
@@ -27,6 +28,9 @@ const HEADER_LEN: usize = 6;
 const END: u8 = 0xFF;
 /// The count that says "count them yourself".
 const COUNT_UNKNOWN: u16 = u16::MAX;
+
+/// What a new listpack takes, in bytes.
+const FIRST_BLOCK: usize = 32;
 
 /// No listpack should be let grow beyond this many bytes; real servers have the same limit. Ask [`Listpack::fits`] before adding
 /// what a client sent.
@@ -147,8 +151,9 @@ impl Listpack {
 
 /// Building and changing. Positions must come from this listpack as it is; anything else is a bug of the caller.
 impl Listpack {
+    /// An empty listpack with room for a short element.
     pub fn new() -> Self {
-        Self::with_capacity(0)
+        Self::with_capacity(FIRST_BLOCK - HEADER_LEN - 1)
     }
 
     /// An empty listpack with room for `bytes` of entries.
@@ -163,6 +168,11 @@ impl Listpack {
         let bytes = bytes.into();
         check(&bytes)?;
         Ok(Listpack(bytes))
+    }
+
+    /// Makes room for these elements at once, and for no more than them.
+    pub fn reserve_for<'a>(&mut self, elements: impl Iterator<Item = &'a [u8]>) {
+        blocks::reserve(&mut self.0, elements.map(Self::entry_size).sum());
     }
 
     /// Whether `more` bytes of elements can be added without passing [`BYTES_MAX`].
@@ -194,8 +204,15 @@ impl Listpack {
 
     /// Inserts in front of the element at `pos`; the new element is then at `pos`.
     pub fn insert_before(&mut self, pos: usize, element: &[u8]) {
-        self.splice(pos, 0, Some(Encoded::of(Element::Str(element))));
+        self.splice(pos, 0, &[Encoded::of(Element::Str(element))]);
         self.count_add(1);
+    }
+
+    /// Inserts two elements in front of the one at `pos`, or at the end if `pos` is `None`.
+    pub fn insert_pair(&mut self, pos: Option<usize>, first: Element<'_>, second: Element<'_>) {
+        let pos = pos.unwrap_or(self.view().end());
+        self.splice(pos, 0, &[Encoded::of(first), Encoded::of(second)]);
+        self.count_add(2);
     }
 
     /// Inserts behind the element at `pos`, and returns where the new element is.
@@ -208,13 +225,13 @@ impl Listpack {
     /// Puts `element` in the place of the one at `pos`.
     pub fn replace(&mut self, pos: usize, element: &[u8]) {
         let old = self.view().entry_len(pos).unwrap_or(0);
-        self.splice(pos, old, Some(Encoded::of(Element::Str(element))));
+        self.splice(pos, old, &[Encoded::of(Element::Str(element))]);
     }
 
     /// Puts an integer in the place of the element at `pos`.
     pub fn replace_int(&mut self, pos: usize, value: i64) {
         let old = self.view().entry_len(pos).unwrap_or(0);
-        self.splice(pos, old, Some(Encoded::of(Element::Int(value))));
+        self.splice(pos, old, &[Encoded::of(Element::Int(value))]);
     }
 
     /// Removes the element at `pos`. The one that followed it, if any, is then at `pos`: returned as [`Listpack::next`] would.
@@ -232,7 +249,7 @@ impl Listpack {
             end += len;
             removed += 1;
         }
-        self.splice(pos, end - pos, None);
+        self.splice(pos, end - pos, &[]);
         self.count_sub(removed);
         (pos < self.view().end()).then_some(pos)
     }
@@ -257,6 +274,7 @@ impl Listpack {
     }
 
     fn append(&mut self, entry: Encoded<'_>) {
+        blocks::reserve(&mut self.0, entry.total_len());
         self.0.pop();
         entry.append(&mut self.0);
         self.0.push(END);
@@ -264,17 +282,23 @@ impl Listpack {
         self.count_add(1);
     }
 
-    /// Replaces `old` bytes at `pos` by `entry`, moving what is behind.
-    fn splice(&mut self, pos: usize, old: usize, entry: Option<Encoded<'_>>) {
-        let new = entry.as_ref().map_or(0, Encoded::total_len);
+    /// Replaces `old` bytes at `pos` by `entries`, moving what is behind.
+    fn splice(&mut self, pos: usize, old: usize, entries: &[Encoded<'_>]) {
+        let new: usize = entries.iter().map(Encoded::total_len).sum();
         let len = self.0.len();
         if new > old {
+            blocks::reserve(&mut self.0, new - old);
             self.0.resize(len + (new - old), 0);
         }
-        self.0.copy_within(pos + old..len, pos + new);
+        if new != old {
+            self.0.copy_within(pos + old..len, pos + new);
+        }
         self.0.truncate(len - old + new);
-        if let Some(entry) = entry {
-            entry.write(&mut self.0[pos..pos + new]);
+        let mut at = pos;
+        for entry in entries {
+            let end = at + entry.total_len();
+            entry.write(&mut self.0[at..end]);
+            at = end;
         }
         self.set_total();
     }

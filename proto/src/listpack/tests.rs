@@ -188,3 +188,33 @@ fn no_damaged_blob_passes_and_then_misbehaves() {
     // Changes inside strings and integers are legitimate listpacks.
     assert!(accepted > 1000);
 }
+
+#[test]
+fn small_listpacks_take_hardly_more_than_they_hold() {
+    let elements: Vec<Vec<u8>> = (0..100).map(|n| format!("element{n:03}").into_bytes()).collect();
+    let mut grown = Listpack::new();
+    for element in &elements {
+        grown.push_back(element);
+        assert!(grown.capacity() <= grown.byte_len() + (grown.byte_len() / 4).max(25), "{grown:?}");
+    }
+    assert_eq!((grown.byte_len(), grown.capacity()), (1207, 1280));
+    let mut at_once = Listpack::new();
+    at_once.reserve_for(elements.iter().map(Vec::as_slice));
+    let room = at_once.capacity();
+    elements.iter().for_each(|element| at_once.push_back(element));
+    assert_eq!((&at_once, at_once.capacity()), (&grown, room));
+}
+
+#[test]
+fn a_pair_goes_in_where_two_single_ones_would() {
+    let pack = || Listpack::from_iter([&b"a"[..], b"1", b"c", b"3"]);
+    for pos in [None, Some(HEADER_LEN), pack().seek(2)] {
+        let (mut pair, mut single) = (pack(), pack());
+        pair.insert_pair(pos, Element::Str(b"b"), Element::Int(200));
+        let at = pos.unwrap_or(single.byte_len() - 1);
+        single.insert_before(at, b"200");
+        single.insert_before(at, b"b");
+        well_formed(&pair);
+        assert_eq!(pair, single);
+    }
+}

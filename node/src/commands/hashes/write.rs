@@ -39,6 +39,9 @@ fn grow_for(hash: &mut Hash, args: Args<'_>, limits: &Thresholds) {
     let longest = args.from(2).map(<[u8]>::len).max().unwrap_or_default();
     let bytes = args.from(2).map(|arg| arg.len() + 10).sum();
     hash.grow_if_needed((args.len() - 2) / 2, longest, bytes, limits);
+    if args.len() > 4 {
+        hash.reserve_for(args.from(2));
+    }
 }
 
 /// `HSETNX key field value`.

@@ -46,6 +46,7 @@ fn push_to_existing(cx: &mut Ctx<'_>, args: Args<'_>, end: End) -> Outcome {
 fn push_all(list: &mut List, args: Args<'_>, end: End, limits: &crate::shard::value::Thresholds) -> usize {
     if args.len() > 3 {
         list.grow_if_needed(args.from(2).map(<[u8]>::len).sum(), args.len() - 2, limits);
+        list.reserve_for(args.from(2));
     }
     args.from(2).for_each(|element| list.push(end, element, limits));
     list.len()

@@ -12,6 +12,9 @@ pub fn sadd(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let limits = limits(cx);
     let create = || Set::for_members(args.get(2), args.len() - 2, &limits);
     let added = collections::edit_or_create(cx, args.get(1), create, |set, _| {
+        if args.len() > 3 {
+            set.reserve_for(args.from(2));
+        }
         let added = args.from(2).filter(|member| set.add(member, &limits)).count();
         (added, added)
     })?;

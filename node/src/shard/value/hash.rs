@@ -154,6 +154,15 @@ impl Hash {
         }
     }
 
+    /// Makes room for fields and values that are about to be set, if the hash is packed and has none yet.
+    pub fn reserve_for<'a>(&mut self, elements: impl Iterator<Item = &'a [u8]>) {
+        if let Hash::Packed(pack) = self
+            && pack.is_empty()
+        {
+            pack.reserve_for(elements);
+        }
+    }
+
     /// Sets `field`, which has no deadline then; true if it is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &Thresholds) -> bool {
         self.grow_if_needed(0, field.len().max(value.len()), field.len() + value.len() + 20, limits);

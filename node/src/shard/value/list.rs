@@ -113,6 +113,13 @@ impl List {
         }
     }
 
+    /// Makes room for elements that are about to be pushed, while the list is one listpack.
+    pub fn reserve_for<'a>(&mut self, elements: impl Iterator<Item = &'a [u8]>) {
+        if let List::Packed(pack) = self {
+            pack.reserve_for(elements);
+        }
+    }
+
     /// Goes back to a plain listpack if little is left. Call it after removing.
     pub fn shrink_if_possible(&mut self, limits: &Thresholds) {
         if let List::Nodes(tree) = self

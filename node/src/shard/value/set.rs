@@ -139,6 +139,15 @@ impl Set {
         }
     }
 
+    /// Makes room for members that are about to be added, if the set is packed and has none yet.
+    pub fn reserve_for<'a>(&mut self, members: impl Iterator<Item = &'a [u8]>) {
+        if let Set::Packed(pack) = self
+            && pack.is_empty()
+        {
+            pack.reserve_for(members);
+        }
+    }
+
     /// Adds an element of another set.
     pub fn add_element(&mut self, member: Element<'_>, limits: &Thresholds) -> bool {
         self.add(member.bytes(&mut IntText::new()), limits)

@@ -50,28 +50,28 @@ pub(super) fn insert(pack: &mut Listpack, member: &[u8], score: f64) {
             break;
         }
     }
-    match at {
-        None => {
-            pack.push_back(member);
-            push_score(pack, score);
-        }
-        Some(pos) => {
-            pack.insert_before(pos, &text_of(score));
-            pack.insert_before(pos, member);
-        }
-    }
+    with_score(score, |score| pack.insert_pair(at, Element::Str(member), score));
 }
 
 /// Appends a score.
 pub(super) fn push_score(pack: &mut Listpack, score: f64) {
-    pack.push_back(&text_of(score));
+    with_score(score, |score| pack.push_back_element(score));
+}
+
+/// Hands a score over as [`text_of`] has it; a whole one goes without its text.
+fn with_score(score: f64, put: impl FnOnce(Element<'_>)) {
+    if is_whole(score) { put(Element::Int(score as i64)) } else { put(Element::Str(&text_of(score))) }
+}
+
+/// Minus zero counts as whole, and so loses its sign.
+fn is_whole(score: f64) -> bool {
+    score.trunc() == score && score.abs() <= WHOLE_MAX
 }
 
 /// A score as real servers keep it in a listpack: whole numbers up to 2^62 in full, others with 17 digits. `ZSCAN` shows it.
 pub fn text_of(score: f64) -> Vec<u8> {
     let mut text = Vec::with_capacity(24);
-    // Minus zero counts as whole, and so loses its sign.
-    if score.trunc() == score && score.abs() <= WHOLE_MAX {
+    if is_whole(score) {
         write_i64(&mut text, score as i64);
     } else {
         write_f64(&mut text, score);
