@@ -36,10 +36,23 @@ impl Authority {
     #[track_caller]
     pub fn new(keys: Keys) -> Authority {
         let authority = Authority { dir: fresh_dir(format!("tls-{}", free_port())), keys };
-        let extensions = "[v3]\nbasicConstraints=CA:FALSE\nsubjectAltName=IP:127.0.0.1,DNS:localhost\n";
+        let extensions = "[v3]\nbasicConstraints=CA:FALSE\nsubjectAltName=DNS:localhost\n";
         fs::write(authority.file("extensions"), extensions).expect("write the extensions");
-        authority
-            .openssl(&["req", "-x509", "-days", "30", "-subj", "/CN=authority", "-out", "ca.crt", "-keyout", "ca.key"], true);
+        authority.openssl(
+            &[
+                "req",
+                "-x509",
+                "-days",
+                "30",
+                "-subj",
+                &format!("/CN=authority {}", authority.dir.display().to_string().replace('/', ".")),
+                "-out",
+                "ca.crt",
+                "-keyout",
+                "ca.key",
+            ],
+            true,
+        );
         ["server", "client"].iter().for_each(|name| authority.issue(name));
         authority
     }
@@ -47,12 +60,22 @@ impl Authority {
     /// Makes a certificate, also in the place of another.
     #[track_caller]
     pub fn issue(&self, name: &str) {
+        self.sign(name, &["-extfile", "extensions", "-extensions", "v3"]);
+    }
+
+    /// Makes a certificate of X.509 version 1.
+    #[track_caller]
+    pub fn issue_v1(&self, name: &str) {
+        self.sign(name, &[]);
+    }
+
+    #[track_caller]
+    fn sign(&self, name: &str, extensions: &[&str]) {
         let [subject, request, key, cert] =
             [format!("/CN={name}"), format!("{name}.csr"), format!("{name}.key"), format!("{name}.crt")];
         self.openssl(&["req", "-subj", &subject, "-out", &request, "-keyout", &key], true);
         let sign = ["x509", "-req", "-days", "30", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"];
-        let rest = ["-extfile", "extensions", "-extensions", "v3", "-in", &request, "-out", &cert];
-        self.openssl(&[&sign[..], &rest].concat(), false);
+        self.openssl(&[&sign[..], extensions, &["-in", &request, "-out", &cert]].concat(), false);
     }
 
     /// Locks a key with a password.

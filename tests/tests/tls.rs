@@ -456,10 +456,13 @@ fn a_start_without_what_tls_needs_is_refused_in_the_same_words() {
     for (text, why) in &cases {
         look(Kind::Redis, text, why);
     }
-    // Redis can unlock keys; here it is said what to do instead.
+    // Redis can unlock keys, and takes certificates of old; here it is said what to do instead.
     let text =
         format!("tls-cert-file {cert}\ntls-key-file {}\ntls-key-file-pass secret\ntls-auth-clients no\n", locked.display());
     cases.push((text, "it is locked with a password"));
+    authority.issue_v1("old");
+    let (cert, key) = (authority.path("old.crt"), authority.path("old.key"));
+    cases.push((format!("tls-cert-file {cert}\ntls-key-file {key}\ntls-auth-clients no\n"), "it is of X.509 version 1"));
     for (text, why) in &cases {
         look(Kind::Koltso { cores: 1 }, text, why);
     }

@@ -228,8 +228,8 @@ impl Core {
             add(&self.shared.counters.rejected_connections, 1);
             return refuse(&fd, tls, "-ERR max number of clients reached\r\n");
         }
-        let loopback = socket_addr(peer.as_ref()).is_none_or(|a| is_loopback(a.ip()));
-        if !loopback && self.exec.config.protected_mode && self.users.default_user().nopass {
+        // Over TLS, nothing can be said before the handshake.
+        if !tls && !socket_addr(peer.as_ref()).is_none_or(|address| self.may_come_from(address)) {
             add(&self.shared.counters.rejected_connections, 1);
             return refuse(&fd, tls, PROTECTED);
         }
@@ -251,6 +251,27 @@ impl Core {
             self.expect_handshake(token);
         }
         self.arm_recv(token);
+    }
+
+    /// Whether a client from there is let in, where nobody needs a password.
+    fn may_come_from(&self, address: SocketAddr) -> bool {
+        let is_protected = self.exec.config.protected_mode && self.users.default_user().nopass;
+        !is_protected || is_loopback(address.ip())
+    }
+
+    /// A client has shaken hands; true if it has to go all the same, and is told why.
+    pub(super) fn turns_away(&mut self, token: Token) -> bool {
+        let Some(conn) = self.conn(token) else { return true };
+        let address: Result<SocketAddr, _> = conn.session.addr.parse();
+        if address.map_or(true, |address| self.may_come_from(address)) {
+            return false;
+        }
+        add(&self.shared.counters.rejected_connections, 1);
+        if let Some(conn) = self.conn(token) {
+            conn.output.reply.raw(PROTECTED.as_bytes());
+        }
+        self.close_after_replies(token);
+        true
     }
 
     /// Gives a socket a slot.

@@ -66,7 +66,7 @@ impl Core {
                 conn.pending.extend_from_slice(plain);
             }
         });
-        let has_own = tls.has_own();
+        let (has_own, has_shaken) = (tls.has_own(), was_handshaking && !tls.is_handshaking());
         let len = conn.pending.len() - before;
         let is_primary = matches!(conn.peer, Peer::Primary(_));
         self.buffers.give_back(filled);
@@ -81,6 +81,9 @@ impl Core {
         }
         if has_own {
             self.mark_dirty(token);
+        }
+        if has_shaken && self.turns_away(token) {
+            return;
         }
         if is_primary {
             add(&self.shared.counters.total_net_repl_input_bytes, len as u64);

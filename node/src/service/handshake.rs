@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::logging::notice;
 use crate::replication::link::{LinkState, Linked, Progress};
 use crate::shared::now_ms;
-use crate::tls::Transport;
+use crate::tls::{HANDSHAKE_TIME_MAX, Transport};
 use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset, ReplId};
 use koltso_proto::psync::{self, Answer, Framing, shown};
@@ -182,7 +182,10 @@ impl Peer {
                     if surroundings.shared.config().tls_replication {
                         let setup = surroundings.shared.tls().and_then(|setup| setup.client.clone());
                         let config = setup.ok_or("tls-replication is on, and TLS is not configured")?;
-                        peer.wire.encrypt(config, address.ip(), &mut peer.received, timeout).await?;
+                        let encrypt = peer.wire.encrypt(config, address.ip(), &mut peer.received, timeout);
+                        // Who does not speak TLS may wait for us to go on.
+                        let ended = tokio::time::timeout(HANDSHAKE_TIME_MAX, encrypt).await;
+                        ended.map_err(|_| "TLS: it has not finished the handshake within 10 seconds".to_string())??;
                     }
                     return Ok(peer);
                 }

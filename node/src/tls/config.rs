@@ -70,11 +70,9 @@ fn server(
             builder.build().map_err(|error| failed(&error))?
         }
     };
-    let Identity { chain, key, key_file } = own;
-    let mut server = builder
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(chain, key)
-        .map_err(|error| format!("Failed to load private key: {}: {error}", key_file.display()))?;
+    let Identity { chain, key, files } = own;
+    let mut server =
+        builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).map_err(|error| unfit(&files, &error))?;
     server.ignore_client_order = config.tls_prefer_server_ciphers;
     if config.tls_session_caching {
         server.session_storage = store::memory(config.tls_session_cache_size, config.tls_session_cache_timeout);
@@ -97,12 +95,12 @@ fn client(
     let builder = builder.with_protocol_versions(&versions).map_err(|error| failed(&error))?;
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider));
     let verifier = Arc::new(AnyName(verifier.build().map_err(|error| failed(&error))?));
-    let Identity { chain, key, key_file } = own;
+    let Identity { chain, key, files } = own;
     let mut client = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(chain, key)
-        .map_err(|error| format!("Failed to load private key: {}: {error}", key_file.display()))?;
+        .map_err(|error| unfit(&files, &error))?;
     // There is one primary, and it is seldom connected to.
     client.resumption = Resumption::disabled();
     client.enable_sni = false;
@@ -113,12 +111,13 @@ fn client(
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    key_file: PathBuf,
+    /// Where they were read: the certificate, the key.
+    files: [PathBuf; 2],
 }
 
 impl Clone for Identity {
     fn clone(&self) -> Self {
-        Identity { chain: self.chain.clone(), key: self.key.clone_key(), key_file: self.key_file.clone() }
+        Identity { chain: self.chain.clone(), key: self.key.clone_key(), files: self.files.clone() }
     }
 }
 
@@ -138,7 +137,20 @@ impl Identity {
             };
             format!("Failed to load private key: {key_file}: {why}")
         })?;
-        Ok(Identity { chain, key, key_file: key_path.to_path_buf() })
+        Ok(Identity { chain, key, files: [cert_path, key_path].map(Path::to_path_buf) })
+    }
+}
+
+/// Says why a certificate and its key cannot be used.
+fn unfit([cert_file, key_file]: &[PathBuf; 2], error: &rustls::Error) -> String {
+    match error {
+        // What `openssl x509 -req` makes by itself.
+        rustls::Error::InvalidCertificate(why) if format!("{why:?}").contains("UnsupportedCertVersion") => format!(
+            "Failed to load certificate: {}: it is of X.509 version 1, and only version 3 is supported. `openssl x509 -req` makes              such a one when it is given an extension: -extfile with the line basicConstraints=CA:FALSE",
+            cert_file.display()
+        ),
+        rustls::Error::InvalidCertificate(_) => format!("Failed to load certificate: {}: {error}", cert_file.display()),
+        _ => format!("Failed to load private key: {}: {error}", key_file.display()),
     }
 }
 
