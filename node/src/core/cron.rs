@@ -78,7 +78,7 @@ impl Core {
         add(&counters.total_error_replies, std::mem::take(&mut self.exec.tally.errors));
         add(&counters.total_reads_processed, std::mem::take(&mut self.exec.tally.reads));
         add(&counters.total_writes_processed, std::mem::take(&mut self.exec.tally.writes));
-        if let Some(shard) = self.exec.shards[self.exec.id].as_deref_mut() {
+        for shard in self.exec.shards.iter_mut().flatten() {
             let stats = std::mem::take(&mut shard.stats);
             add(&counters.keyspace_hits, stats.hits);
             add(&counters.keyspace_misses, stats.misses);

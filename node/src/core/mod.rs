@@ -25,6 +25,7 @@ use crate::dispatch::executor::Executor;
 use crate::dispatch::lend::Lending;
 use crate::dispatch::shard_set::ShardSet;
 use crate::effects::Batch;
+use crate::info::CoreFacts;
 use crate::pubsub::Directory;
 use crate::reactor::buffers::BufferRing;
 use crate::reactor::coalesce::Coalesce;
@@ -70,6 +71,8 @@ pub struct Core {
     /// The way to the service thread.
     pub service: crate::service::ServiceSender,
     pub(crate) slowlog: crate::server::slowlog::SlowLog,
+    /// While a transaction is executed that may ask for it: what the other cores say of themselves.
+    pub(crate) facts_for_exec: Vec<CoreFacts>,
     /// The users, as this core knows them.
     pub(crate) users: Arc<Users>,
     /// Clients of this core that watch all commands.
@@ -155,6 +158,7 @@ impl Core {
             replication: parts.replication,
             service: parts.service,
             slowlog: crate::server::slowlog::SlowLog::default(),
+            facts_for_exec: Vec::new(),
             monitors: Vec::new(),
             directory: Directory::default(),
             posts,

@@ -247,10 +247,12 @@ impl Core {
         request: &OwnedRequest,
     ) {
         let timed = timed || self.exec.time_all;
-        let weight = self.exec.tally.note_call(spec.index(), timed);
+        let weight = self.exec.tally.weight_of_next(spec.index(), timed);
         self.exec.tally.forgive();
         let start = (weight > 0).then(Instant::now);
         handler(self, token, request);
+        // Not before: who asks for the counts is not among them.
+        self.exec.tally.note_call(spec.index(), timed);
         if let Some(start) = start {
             let took = start.elapsed();
             self.exec.tally.note_time(spec.index(), took, weight);

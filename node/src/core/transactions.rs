@@ -6,6 +6,7 @@ use crate::dispatch::executor::Executor;
 use crate::dispatch::gates::OOM;
 use crate::dispatch::registry::{Command, Run};
 use crate::dispatch::shard_set::ShardSet;
+use crate::info::CoreFacts;
 use crate::shared::Asked;
 use koltso_proto::command::CommandSpec;
 use koltso_proto::resp::Reply;
@@ -34,8 +35,10 @@ impl Core {
             return self.refuse(token, "EXECABORT Transaction discarded because of previous errors.");
         }
         let mut wanted = ShardSet::default();
+        let mut asks = false;
         for (index, request) in &transaction.commands {
             if let Some(command) = self.exec.registry.by_index(*index) {
+                asks |= command.asks_shards;
                 let asked = if command.asks_shards { ShardSet::all(self.exec.shards.len()) } else { ShardSet::default() };
                 wanted.0 |= asked.0 | self.exec.shards_of(command, request.args()).0;
             }
@@ -48,6 +51,21 @@ impl Core {
             wanted = self.own_shard();
         }
         self.stall(token, Stall::Lend);
+        if !asks {
+            return self.run_with_shards(token, request, transaction, wanted, Vec::new());
+        }
+        self.with_facts_for_exec(move |core, facts| core.run_with_shards(token, request, transaction, wanted, facts));
+    }
+
+    /// Executes a transaction as soon as its shards are here, and no pause is in force.
+    fn run_with_shards(
+        &mut self,
+        token: Token,
+        request: OwnedRequest,
+        transaction: Box<Transaction>,
+        wanted: ShardSet,
+        facts: Vec<CoreFacts>,
+    ) {
         self.with_shards(
             wanted,
             Box::new(move |core| {
@@ -57,7 +75,9 @@ impl Core {
                     }
                     return core.pause(token, request);
                 }
+                core.facts_for_exec = facts;
                 core.run_transaction(token, &transaction);
+                core.facts_for_exec = Vec::new();
                 core.unstall(token, Stall::Lend);
             }),
         );

@@ -111,9 +111,16 @@ impl Tally {
     /// A command is run. Says for how many calls its running time is to count; 0 = nobody wants to know it.
     #[inline(always)]
     pub fn note_call(&mut self, index: usize, always_timed: bool) -> u32 {
+        let weight = self.weight_of_next(index, always_timed);
         self.processed += 1;
+        self.commands[index].calls += 1;
+        weight
+    }
+
+    /// For how many calls the running time of this command's next call is to count.
+    #[inline(always)]
+    pub fn weight_of_next(&self, index: usize, always_timed: bool) -> u32 {
         let before = self.commands[index].calls;
-        self.commands[index].calls = before + 1;
         if always_timed || before < EXACT_CALLS {
             1
         } else if before.is_multiple_of(u64::from(SAMPLE_PERIOD)) {

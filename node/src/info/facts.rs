@@ -27,7 +27,7 @@ pub struct Facts {
 }
 
 /// What one core says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CoreFacts {
     /// Memory of its clients.
     pub clients: ClientFacts,

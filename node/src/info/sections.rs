@@ -67,6 +67,13 @@ impl Sections {
         sections
     }
 
+    /// All of them but this one.
+    pub fn all_but(section: Section) -> Self {
+        let mut sections = Sections::default();
+        ALL.iter().filter(|(_, other, _)| *other != section).for_each(|(_, other, _)| sections.insert(*other));
+        sections
+    }
+
     fn default_ones() -> Self {
         let mut sections = Sections::default();
         ALL.iter().filter(|(.., shown)| *shown).for_each(|(_, section, _)| sections.insert(*section));

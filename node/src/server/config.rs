@@ -14,7 +14,6 @@ use crate::tls::{self, Setup};
 use koltso_proto::resp::Reply;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 
 pub const HANDLERS: &[(&str, ServerHandler)] = &[("config", config)];
 
@@ -170,15 +169,10 @@ fn rewrite_file(config: &Config) -> Result<(), String> {
 }
 
 fn reset_stat(core: &mut Core, token: Token, _: &OwnedRequest) {
-    let start = Instant::now();
+    // This command is the first that is counted anew: it is counted when it has been run.
     core.gather(token, Core::forget_counts, move |core, _, reply: &mut Reply| {
         core.shared.counters.reset();
         core.shared.rates().reset();
-        // This command is the first that is counted anew.
-        if let Some(spec) = koltso_proto::command::lookup(b"config").and_then(|config| config.subcommand(b"resetstat")) {
-            let weight = core.exec.tally.note_call(spec.index(), true);
-            core.exec.tally.note_time(spec.index(), start.elapsed(), weight);
-        }
         reply.ok();
     });
 }

@@ -7,7 +7,6 @@
 //! A transaction has borrowed every shard if a command of it asks about data: such a question is answered on the spot, so that it
 //! sees what the commands before it have done and nothing of those after it.
 
-use super::promise::Promise;
 use crate::connection::Token;
 use crate::core::{Core, Message};
 use crate::shard::Shard;
@@ -16,7 +15,8 @@ use koltso_proto::resp::Reply;
 
 /// A question on its way.
 struct Tour<T, V, F> {
-    promise: Promise,
+    /// The core that asks.
+    home: usize,
     /// Whether every core's own shard is to be at home when it is asked.
     shards: bool,
     /// The part of each core, as far as it was asked.
@@ -140,6 +140,17 @@ impl Core {
         finish: impl FnOnce(&mut Core, Vec<T>, &mut Reply) + Send + 'static,
     ) {
         let Some(promise) = self.promise(token) else { return };
+        let finish = |core: &mut Core, parts| promise.keep_here(core, |core, reply| finish(core, parts, reply));
+        self.ask_cores(shards, visit, finish);
+    }
+
+    /// Asks every core, and goes on here with all that they say.
+    pub fn ask_cores<T: Send + 'static>(
+        &mut self,
+        shards: bool,
+        visit: impl Fn(&mut Core) -> T + Send + 'static,
+        finish: impl FnOnce(&mut Core, Vec<T>) + Send + 'static,
+    ) {
         self.flush_outbox();
         self.flush_effects();
         let mut parts: Vec<Option<T>> = (0..self.peers.len()).map(|_| None).collect();
@@ -147,7 +158,7 @@ impl Core {
             // At once: what is counted of this request when it is over is not in the answer to it.
             parts[self.exec.id] = Some(visit(self));
         }
-        Tour { promise, shards, parts, visit, finish }.go_on(self);
+        Tour { home: self.exec.id, shards, parts, visit, finish }.go_on(self);
     }
 }
 
@@ -155,7 +166,7 @@ impl<T, V, F> Tour<T, V, F>
 where
     T: Send + 'static,
     V: Fn(&mut Core) -> T + Send + 'static,
-    F: FnOnce(&mut Core, Vec<T>, &mut Reply) + Send + 'static,
+    F: FnOnce(&mut Core, Vec<T>) + Send + 'static,
 {
     /// Asks this core if it is its turn, and moves on.
     fn go_on(mut self, core: &mut Core) {
@@ -184,11 +195,11 @@ where
     }
 
     fn come_home(self, core: &mut Core) {
-        let Tour { promise, parts, finish, .. } = self;
+        let Tour { home, shards, parts, finish, .. } = self;
         let parts: Vec<T> = parts.into_iter().flatten().collect();
-        if self.shards || core.exec.id != promise.core() {
-            return promise.keep(|core, reply| finish(core, parts, reply));
+        if shards || core.exec.id != home {
+            return core.send(home, Message::Run(Box::new(|core| finish(core, parts))));
         }
-        promise.keep_here(core, |core, reply| finish(core, parts, reply));
+        finish(core, parts);
     }
 }

@@ -3,7 +3,7 @@
 use crate::connection::{OwnedRequest, Peer, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
-use crate::info::{self, CoreFacts, Facts, Sections, facts};
+use crate::info::{self, CoreFacts, Facts, Section, Sections, facts};
 use koltso_proto::id::Offset;
 use koltso_proto::resp::Reply;
 
@@ -16,34 +16,41 @@ fn info(core: &mut Core, token: Token, request: &OwnedRequest) {
     });
 }
 
-/// Gathers what these sections need, and has a reply made of it. Within `EXEC` the databases are counted at once, as is what
-/// this core has to say, where the transaction runs; what other cores say of their clients may come a moment later.
+/// Gathers what these sections need, and has a reply made of it. Within `EXEC` that is done at once, so that it counts what the
+/// commands before it have done and nothing of those after it: what other cores have to say was asked before.
 pub fn with_facts(core: &mut Core, token: Token, sections: Sections, finish: impl FnOnce(&Facts, &mut Reply) + Send + 'static) {
-    let part = move |core: &mut Core| CoreFacts::of(core, sections);
-    let in_exec = core.conn(token).is_some_and(|conn| conn.session.in_exec);
-    let own = in_exec.then(|| CoreFacts::of(core, sections));
-    let finish = move |core: &mut Core, mut parts: Vec<CoreFacts>, reply: &mut Reply| {
-        if let Some(own) = own {
-            let keyspace = std::mem::take(&mut parts[core.exec.id].keyspace);
-            parts[core.exec.id] = CoreFacts { keyspace, ..own };
-        }
-        finish(&Facts::new(core, parts), reply);
-    };
-    if !facts::need_shards(sections) {
-        return core.gather(token, part, finish);
+    if core.holds_all_in_exec(token) {
+        let facts = core.facts_within_exec(sections);
+        return core.reply(token, |reply| finish(&facts, reply));
     }
-    if !core.holds_all_in_exec(token) {
+    let part = move |core: &mut Core| CoreFacts::of(core, sections);
+    let finish = move |core: &mut Core, parts: Vec<CoreFacts>, reply: &mut Reply| finish(&Facts::new(core, parts), reply);
+    if facts::need_shards(sections) {
         return core.gather_with_shards(token, part, finish);
     }
-    let now = core.exec.now;
-    let counts: Vec<_> = core.exec.shards.iter().flatten().map(|shard| facts::keyspace(shard, now)).collect();
-    core.gather(token, part, |core, mut parts, reply| {
-        parts.iter_mut().zip(counts).for_each(|(part, count)| part.keyspace = count);
-        finish(core, parts, reply);
-    });
+    core.gather(token, part, finish);
 }
 
 impl Core {
+    /// Asks the other cores for what they have to say of themselves, and then goes on with a transaction that may ask for it.
+    pub(crate) fn with_facts_for_exec(&mut self, then: impl FnOnce(&mut Core, Vec<CoreFacts>) + Send + 'static) {
+        let sections = Sections::all_but(Section::Keyspace);
+        self.ask_cores(false, move |core| CoreFacts::of(core, sections), then);
+    }
+
+    /// What is known at this moment of a transaction, which has every shard.
+    fn facts_within_exec(&mut self, sections: Sections) -> Facts {
+        let mut parts = self.facts_for_exec.clone();
+        parts.resize_with(self.peers.len(), CoreFacts::default);
+        parts[self.exec.id] = CoreFacts::of(self, sections);
+        let now = self.exec.now;
+        if facts::need_shards(sections) {
+            let shards = self.exec.shards.iter().flatten();
+            parts.iter_mut().zip(shards).for_each(|(part, shard)| part.keyspace = facts::keyspace(shard, now));
+        }
+        Facts::new(self, parts)
+    }
+
     /// On the log's core: how far the stream of our primary has been read, and how far applied; the end of the log, if there
     /// is none.
     pub fn stream_offsets(&self) -> (Offset, Offset) {

@@ -9,7 +9,6 @@ use koltso_proto::resp::Reply;
 #[must_use = "the client waits for it"]
 pub struct Promise {
     home: Sender<Message>,
-    core: usize,
     token: Token,
     seq: u64,
     /// Whether the client speaks RESP3.
@@ -24,7 +23,7 @@ impl Core {
     /// Promises a client a reply. Its next requests wait until it is there; except within `EXEC`, whose other commands go on,
     /// and where the reply finds its place all the same. `None` if the client is gone.
     pub fn promise(&mut self, token: Token) -> Option<Promise> {
-        let (core, home) = (self.exec.id, self.peers[self.exec.id].clone());
+        let home = self.peers[self.exec.id].clone();
         let conn = self.conn(token)?;
         let seq = conn.await_reply();
         let stalls = !conn.session.in_exec;
@@ -32,7 +31,7 @@ impl Core {
             conn.stall = Stall::Lend;
         }
         let muted = conn.session.reply_mode.mutes();
-        Some(Promise { home, core, token, seq, resp3: conn.output.reply.resp3, muted, stalls })
+        Some(Promise { home, token, seq, resp3: conn.output.reply.resp3, muted, stalls })
     }
 }
 
@@ -40,11 +39,6 @@ impl Promise {
     /// Whether a transaction of the client is being executed.
     pub fn is_within_exec(&self) -> bool {
         !self.stalls
-    }
-
-    /// The core of the client.
-    pub fn core(&self) -> usize {
-        self.core
     }
 
     /// From any thread: has the client's core write the reply. Not before work that this core has in hand is done.
