@@ -6,6 +6,7 @@
 
 pub mod timed;
 
+use super::bytes::ItemBytes;
 use super::segments::{Item, SegmentTable, hash_of};
 use super::thresholds::Thresholds;
 use koltso_proto::listpack::{Element, IntText, Listpack};
@@ -20,7 +21,7 @@ const RANDOM_TRIES: usize = 64;
 /// A field with its value in a table, in one allocation: the field's length in bytes of seven bits, lowest first, of which all
 /// but the last have the top bit set; the field; the value.
 #[derive(Clone)]
-pub struct Pair(Box<[u8]>);
+pub struct Pair(ItemBytes);
 
 impl Pair {
     fn new(field: &[u8], value: &[u8]) -> Self {
@@ -39,9 +40,10 @@ impl Pair {
     /// The field and the value.
     #[inline]
     pub fn split(&self) -> (&[u8], &[u8]) {
+        let bytes = &*self.0;
         let (mut len, mut at, mut shift) = (0, 0, 0);
         loop {
-            let byte = self.0[at];
+            let byte = bytes[at];
             len |= usize::from(byte & 0x7f) << shift;
             at += 1;
             shift += 7;
@@ -49,7 +51,7 @@ impl Pair {
                 break;
             }
         }
-        self.0[at..].split_at(len)
+        bytes[at..].split_at(len)
     }
 
     #[inline]
@@ -69,7 +71,11 @@ impl Item for Pair {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.0.len()
+        self.0.heap_bytes()
+    }
+
+    fn unshared_bytes(&self) -> usize {
+        self.0.unshared_bytes()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Short strings are not a [`Value`]: they lie in the entry itself, and only their view ([`ValueRef::Str`]) is shared with long
 //! ones. Nothing in here knows about keys, deadlines or tables.
 
+pub mod bytes;
 pub mod hash;
 mod list;
 pub mod rdb;

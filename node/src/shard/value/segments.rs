@@ -49,6 +49,11 @@ pub trait Item: Clone {
 
     /// Bytes that it holds on the heap.
     fn heap_bytes(&self) -> usize;
+
+    /// Those of them that no clone of it shares.
+    fn unshared_bytes(&self) -> usize {
+        self.heap_bytes()
+    }
 }
 
 /// What directories and cursors go by: the hash without the bits that hashbrown makes its tags of.
@@ -217,6 +222,13 @@ impl<T: Item> SegmentTable<T> {
         self.segments().flat_map(|segment| segment.table.iter())
     }
 
+    /// Items of segments that no clone shares, if there are such among the first ones. They may share what they hold.
+    fn unshared_items(&self) -> impl Iterator<Item = &T> {
+        let groups = self.groups.buckets.iter().take(GROUP_SAMPLES).filter(|group| Arc::strong_count(group) == 1);
+        let segments = groups.flat_map(|group| &group.buckets).filter(|segment| Arc::strong_count(segment) == 1);
+        segments.flat_map(|segment| segment.table.iter())
+    }
+
     fn segments(&self) -> impl Iterator<Item = &Segment<T>> {
         self.groups.buckets.iter().flat_map(|group| group.buckets.iter().map(|segment| &**segment))
     }
@@ -339,7 +351,11 @@ impl<T: Item> SegmentTable<T> {
         if share == 0.0 {
             return 0;
         }
-        let (sampled, samples) = self.iter().take(ITEM_SAMPLES).fold((0, 0), |(sum, n), item| (sum + item.heap_bytes(), n + 1));
+        let add = |(sum, n), item: &T| (sum + item.unshared_bytes(), n + 1);
+        let (sampled, samples) = match self.unshared_items().take(ITEM_SAMPLES).fold((0, 0), add) {
+            (_, 0) => self.iter().take(ITEM_SAMPLES).fold((0, 0), add),
+            some => some,
+        };
         // A table has room for twice as many items as it may have, or somewhat more than it has.
         let item_len = sampled as f64 / f64::from(samples.max(1)) + 1.5 * size_of::<T>() as f64;
         (share * item_len * self.len as f64) as usize

@@ -3,6 +3,7 @@
 //! The changes of form, and when they happen, are those of Redis 7.2, because `OBJECT ENCODING` shows them. A set never goes
 //! back to a smaller form by itself.
 
+use super::bytes::ItemBytes;
 use super::segments::{Item, SegmentTable, hash_of};
 use super::thresholds::Thresholds;
 use koltso_proto::intset::Intset;
@@ -14,7 +15,7 @@ use std::fmt;
 
 /// A member in a table.
 #[derive(Clone)]
-pub struct Member(Box<[u8]>);
+pub struct Member(ItemBytes);
 
 impl Member {
     /// The member's text.
@@ -29,7 +30,11 @@ impl Item for Member {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.0.len()
+        self.0.heap_bytes()
+    }
+
+    fn unshared_bytes(&self) -> usize {
+        self.0.unshared_bytes()
     }
 }
 

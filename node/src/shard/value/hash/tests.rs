@@ -66,3 +66,27 @@ fn the_encoding_changes_at_the_limits_of_redis() {
     hash.set(b"f", &[b'v'; 65], &limits);
     assert_eq!(hash.encoding(), "hashtable");
 }
+
+#[test]
+fn the_first_write_to_what_a_clone_shares_copies_no_long_fields_or_values() {
+    let limits = Thresholds::default();
+    let mut hash = Hash::new();
+    let field = |n: usize| [n.to_string().into_bytes(), vec![b'f'; if n.is_multiple_of(2) { 0 } else { 20_000 }]].concat();
+    (0..300).for_each(|n| assert!(hash.set(&field(n), &vec![b'v'; 20_000], &limits)));
+    let places = |hash: &Hash| -> BTreeMap<Vec<u8>, *const u8> {
+        let Hash::Table(table) = hash else { panic!("a small hash") };
+        table.iter().map(|pair| (pair.field().to_vec(), pair.split().1.as_ptr())).collect()
+    };
+    let clone = hash.clone();
+    assert!(!hash.set(&field(7), b"another", &limits));
+    let (before, after) = (places(&clone), places(&hash));
+    let moved: Vec<_> = before.iter().filter(|(field, place)| after[*field] != **place).map(|(field, _)| field).collect();
+    assert_eq!(moved, [&field(7)]);
+    assert_eq!(clone.get(&field(7)).map(|value| value.to_vec()), Some(vec![b'v'; 20_000]));
+    // What is shared is not counted twice.
+    let alone = hash.unshared_bytes();
+    assert!(alone < 100_000, "{alone}");
+    drop(clone);
+    let alone = hash.unshared_bytes();
+    assert!(alone > 300 * 20_000, "{alone}");
+}

@@ -83,3 +83,22 @@ fn the_encoding_changes_at_the_limits_of_redis() {
     assert!(ints.add(b"a", &limits));
     assert_eq!((ints.encoding(), ints.len()), ("hashtable", 129));
 }
+
+#[test]
+fn the_first_write_to_what_a_clone_shares_copies_no_long_members() {
+    let limits = Thresholds::default();
+    let mut set = Set::default();
+    let member = |n: usize| format!("{n:20000}").into_bytes();
+    (0..300).for_each(|n| assert!(set.add(&member(n), &limits)));
+    let places = |set: &Set| -> Vec<(Vec<u8>, *const u8)> {
+        let Set::Table(table) = set else { panic!("a small set") };
+        let mut places: Vec<_> = table.iter().map(|member| (member.bytes().to_vec(), member.bytes().as_ptr())).collect();
+        places.sort();
+        places
+    };
+    let clone = set.clone();
+    assert!(set.remove(&member(300 - 1)));
+    let mut before = places(&clone);
+    before.retain(|(name, _)| *name != member(300 - 1));
+    assert_eq!(before, places(&set));
+}

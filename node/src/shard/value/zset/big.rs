@@ -1,6 +1,7 @@
 //! The large form of a sorted set: a table by member beside a tree in order. Every change goes to both.
 
 use super::Bound;
+use crate::shard::value::bytes::ItemBytes;
 use crate::shard::value::segments::{Item, SegmentTable, hash_of};
 use crate::shard::value::tree::{Child, Leaf, Tree};
 use koltso_proto::listpack::Element;
@@ -14,7 +15,7 @@ const CHUNK_SAMPLES: usize = 5;
 
 /// A member in the table: eight bytes of score, then the member.
 #[derive(Clone)]
-struct Scored(Box<[u8]>);
+struct Scored(ItemBytes);
 
 impl Scored {
     fn new(member: &[u8], score: f64) -> Self {
@@ -39,7 +40,11 @@ impl Item for Scored {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.0.len()
+        self.0.heap_bytes()
+    }
+
+    fn unshared_bytes(&self) -> usize {
+        self.0.unshared_bytes()
     }
 }
 
@@ -196,7 +201,7 @@ impl Big {
         let old = found.as_ref().map(|own| own.parts().0);
         let Some(score) = decide(old).filter(|score| old != Some(*score)) else { return old };
         match found {
-            Some(own) => own.0[..8].copy_from_slice(&score.to_ne_bytes()),
+            Some(own) => own.0.to_mut()[..8].copy_from_slice(&score.to_ne_bytes()),
             None => self.by_member.insert(Scored::new(member, score)),
         }
         if let Some(old) = old {

@@ -149,3 +149,17 @@ fn the_encoding_changes_at_the_limits_of_redis() {
     let unordered = Listpack::from_iter([&b"b"[..], b"2", b"a", b"1"]);
     assert_eq!(owned(Zset::from_packed(unordered, &limits).iter()), [(b"a".to_vec(), 1.0), (b"b".to_vec(), 2.0)]);
 }
+
+#[test]
+fn a_new_score_in_what_a_clone_shares_copies_no_other_long_members() {
+    let limits = Thresholds::default();
+    let mut zset = Zset::default();
+    let member = |n: usize| format!("{n:20000}").into_bytes();
+    (0..300).for_each(|n| assert!(zset.set(&member(n), n as f64, &limits).is_none()));
+    let clone = zset.clone();
+    let all = zset.unshared_bytes();
+    zset.set(&member(7), 1000.5, &limits);
+    let alone = zset.unshared_bytes();
+    assert!(alone < 1_000_000, "{alone} of {all}");
+    assert_eq!((clone.score(&member(7)), zset.score(&member(7))), (Some(7.0), Some(1000.5)));
+}
