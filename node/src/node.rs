@@ -58,8 +58,12 @@ pub fn run(config: Config) -> Result<(), String> {
     }
     let inboxes = (0..cores).map(|_| Inbox::new()).collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
     let peers: Vec<_> = inboxes.iter().map(Inbox::sender).collect();
-    // Before anybody can ask: what is on disk is not there yet.
+    // Before anybody can ask: what is on disk is not there yet, and a replica is one from the first moment on.
+    let is_replica = config.replicaof.is_some();
     shared.set_gate(Gate::Loading, config.rdb_path().exists());
+    shared.set_gate(Gate::Replica, is_replica);
+    shared.set_gate(Gate::ReadOnly, is_replica && config.replica_read_only);
+    shared.set_gate(Gate::Stale, is_replica && !config.replica_serve_stale_data);
     let (service, commands) = service::channel();
     let surroundings = Surroundings { cores: Arc::new(peers.clone()), shared: Arc::clone(&shared) };
     let (started, ready) = std::sync::mpsc::channel();
@@ -72,6 +76,8 @@ pub fn run(config: Config) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     ready.recv().map_err(|_| "the service thread did not start".to_string())?.map_err(|error| refusal::explain(&error))?;
     stop_on_signals(peers[0].clone());
+    // The first thing that the log's core is told: whatever a client asks of it comes behind that.
+    peers[0].send(Message::Run(Box::new(begin)));
     let (started, ready) = std::sync::mpsc::channel();
     let mut threads = Vec::new();
     for (id, inbox) in inboxes.into_iter().enumerate() {
@@ -101,7 +107,6 @@ pub fn run(config: Config) -> Result<(), String> {
     for _ in 0..cores {
         ready.recv().unwrap_or_else(|_| Err("a core did not start".to_string()))?;
     }
-    peers[0].send(Message::Run(Box::new(begin)));
     for thread in threads {
         thread.join().map_err(|_| "a core has panicked".to_string())?;
     }
@@ -175,7 +180,7 @@ impl Seat {
     }
 }
 
-/// On the log's core, once all cores run: load what there is, then follow the primary that is configured.
+/// On the log's core, before anything else: load what there is, then follow the primary that is configured.
 fn begin(core: &mut Core) {
     let path = core.exec.config.rdb_path();
     if !path.exists() {
@@ -215,8 +220,8 @@ fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
                 shard.logged = !is_replica;
             }
         }
-        core.shared.set_gate(Gate::Loading, false);
         ready(core);
+        core.shared.set_gate(Gate::Loading, false);
     }));
 }
 
