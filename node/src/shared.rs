@@ -11,6 +11,7 @@ use crate::info::rates::{RATES, Rates};
 use crate::pubsub::Interest;
 use crate::server::latency::monitor::Monitor;
 use crate::tls::Setup;
+use crate::tracking::{AllPrefixes, Totals};
 use koltso_proto::id::UnixMs;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -239,6 +240,10 @@ pub struct Shared {
     pub monitors: AtomicU64,
     /// By core, where subscribers may be.
     pub interest: Vec<Interest>,
+    /// What is remembered of keys that clients have cached.
+    pub tracking: Arc<Totals>,
+    /// Prefixes of keys whose changes clients are told.
+    pub prefixes: AllPrefixes,
     /// Numbers the slow log's entries.
     pub next_slow_id: AtomicU64,
     /// Whether keys whose time is over are deleted without being asked for (`DEBUG SET-ACTIVE-EXPIRE`).
@@ -282,6 +287,8 @@ impl Shared {
             snapshot_running: AtomicBool::new(false),
             monitors: AtomicU64::new(0),
             interest: (0..cores).map(|_| Interest::default()).collect(),
+            tracking: Arc::default(),
+            prefixes: AllPrefixes::default(),
             next_slow_id: AtomicU64::new(0),
             active_expire: AtomicBool::new(true),
             start_failed: AtomicBool::new(false),

@@ -5,6 +5,7 @@ use crate::pubsub::{Kind, Subscriptions};
 use crate::replication::stream::ReplicaInfo;
 use crate::shard::watch::WatchFlag;
 use crate::shared::Asked;
+use crate::tracking::{Tracker, Tracking};
 use koltso_proto::command::CommandSpec;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::Args;
@@ -162,6 +163,8 @@ pub struct Session {
     pub authenticated: bool,
     /// Whether it may do everything.
     almighty: bool,
+    /// Whether it may, and nothing is to be remembered of what it does.
+    simple: bool,
     /// `CLIENT REPLY`.
     pub reply_mode: ReplyMode,
     /// `CLIENT NO-TOUCH`.
@@ -183,6 +186,10 @@ pub struct Session {
     /// Whether it may do little more than listen: it has subscriptions, and speaks RESP2, which has no other way to tell
     /// messages from replies.
     pub only_listens: bool,
+    /// Keys it is told the changes of (`CLIENT TRACKING`).
+    tracking: Option<Box<Tracking>>,
+    /// It, as tables of tracked keys know it, from the first time it tracked any.
+    pub tracker: Option<Arc<Tracker>>,
     /// Whether it has written anything, so that `WAIT` has something to wait for.
     pub wrote: bool,
     /// What it has said of itself as a replica.
@@ -211,6 +218,7 @@ impl Session {
             proven: open,
             authenticated: open,
             almighty: open && almighty,
+            simple: open && almighty,
             reply_mode: ReplyMode::On,
             no_touch: false,
             no_evict: false,
@@ -221,6 +229,8 @@ impl Session {
             monitor: false,
             subscriptions: None,
             only_listens: false,
+            tracking: None,
+            tracker: None,
             wrote: false,
             replica: Box::default(),
             last_command: "NULL",
@@ -230,7 +240,7 @@ impl Session {
     /// Whether the next command needs no special treatment: it is run at once and answered.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.almighty && self.is_ordinary()
+        self.simple && self.is_ordinary()
     }
 
     #[inline]
@@ -238,11 +248,52 @@ impl Session {
         !self.only_listens && self.transaction.is_none() && self.reply_mode != ReplyMode::Stream
     }
 
+    /// What it has asked for with `CLIENT TRACKING ON`.
+    pub fn tracking(&self) -> Option<&Tracking> {
+        self.tracking.as_deref()
+    }
+
+    /// The same, to change it.
+    pub fn tracking_mut(&mut self) -> Option<&mut Tracking> {
+        self.tracking.as_deref_mut()
+    }
+
+    /// It tracks keys from now on, or no longer; returns what was before.
+    pub fn set_tracking(&mut self, tracking: Option<Box<Tracking>>) -> Option<Box<Tracking>> {
+        let before = std::mem::replace(&mut self.tracking, tracking);
+        self.simple = self.almighty && self.tracking.is_none();
+        before
+    }
+
+    /// Whether what it reads now is to be remembered.
+    pub fn remembers(&self) -> bool {
+        self.tracking.as_ref().is_some_and(|tracking| tracking.remembers())
+    }
+
+    /// `CLIENT GETREDIR`: who is told of keys in its place; 0 = nobody, -1 = it does not track any.
+    pub fn redirection(&self) -> i64 {
+        let redirect = |tracking: &Tracking| tracking.redirect.map_or(0, |redirect| redirect.id as i64);
+        self.tracking().map_or(-1, redirect)
+    }
+
+    /// A request of it is about to be run that no transaction is open for; returns it, if it tracks keys.
+    #[cold]
+    pub fn begin_request(&mut self) -> Option<Arc<Tracker>> {
+        let tracking = self.tracking_mut()?;
+        tracking.begin_request();
+        Some(Arc::clone(&tracking.me))
+    }
+
+    /// It, if it tracks keys.
+    pub fn tracks(&self) -> Option<&Arc<Tracker>> {
+        self.tracking.as_ref().map(|tracking| &tracking.me)
+    }
+
     /// Whether this command, which is run at once where the next needs no special treatment, may be although the user may not
     /// do everything.
     #[cold]
     pub fn may_run_at_once(&self, spec: &CommandSpec, args: Args<'_>) -> bool {
-        self.authenticated && self.is_ordinary() && self.user.may_run_at_once(spec, args)
+        self.authenticated && self.is_ordinary() && (self.almighty || self.user.may_run_at_once(spec, args))
     }
 
     /// The user it is.
@@ -271,6 +322,7 @@ impl Session {
         self.proven = proven;
         self.authenticated = proven || users.default_user().is_open();
         self.almighty = self.authenticated && user.is_almighty();
+        self.simple = self.almighty && self.tracking.is_none();
     }
 
     /// Takes over the rules of its user as they are now. False if the connection has to end: the user is gone, or may not listen

@@ -164,6 +164,7 @@ impl Core {
         if !self.exec.gates.has(Gate::MaxMemory) {
             return false;
         }
+        let more = self.exec.go_on_evicting();
         let relief = std::mem::take(&mut self.exec.relief);
         for core in relief.iter() {
             if core == self.exec.id {
@@ -173,7 +174,6 @@ impl Core {
                 self.send(core, Message::Run(Box::new(|core| core.exec.evicting = true)));
             }
         }
-        let more = self.exec.go_on_evicting();
         self.exec.publish_load();
         more
     }
@@ -229,6 +229,7 @@ impl Core {
             self.judge_saves();
         }
         self.exec.evicting = true;
+        self.limit_tracked_keys();
         self.exec.publish_load();
         self.set_output_limits();
         self.exec.effects.events.set_flags(config.notify_keyspace_events);
@@ -241,6 +242,7 @@ impl Core {
         self.unwatch(token);
         self.stop_monitoring(token);
         self.end_subscriptions(token);
+        self.end_tracking(token);
         let Some(conn) = self.conn(token) else { return };
         if conn.stall == Stall::Paused {
             conn.stall = Stall::None;

@@ -155,7 +155,7 @@ impl Core {
             conn.pending.extend_from_slice(&bytes[consumed..]);
         }
         self.buffers.give_back(filled);
-        let more = matches!(stop, Stop::Core(_));
+        let more = matches!(stop, Stop::Core(_) | Stop::Tell);
         self.after_run(token, stop);
         if more {
             self.run_pending(token);
@@ -190,7 +190,7 @@ impl Core {
             let (consumed, stop) = self.exec.run(conn, token, &pending[at..end]);
             at += consumed;
             let goes_on = match stop {
-                Stop::Core(_) => true,
+                Stop::Core(_) | Stop::Tell => true,
                 Stop::NeedMore => {
                     part = if consumed == 0 { usize::MAX } else { RUN_LEN_MAX };
                     end < pending.len()
@@ -224,7 +224,7 @@ impl Core {
 
     fn after_run(&mut self, token: Token, stop: Stop) {
         match stop {
-            Stop::NeedMore => {}
+            Stop::NeedMore | Stop::Tell => {}
             Stop::Core(request) => {
                 self.core_request(token, request);
             }
@@ -244,6 +244,9 @@ impl Core {
         }
         if !self.exec.slow.is_empty() {
             self.log_slow();
+        }
+        if !self.exec.invalidations.is_empty() {
+            self.tell_readers();
         }
         self.mark_dirty(token);
     }
@@ -372,6 +375,7 @@ impl Core {
     fn leave(&mut self, token: Token) {
         self.unwatch(token);
         self.stop_monitoring(token);
+        self.end_tracking(token);
         let conn = self.conns.remove(token.index as usize);
         self.ring.uninstall(conn.socket);
         self.shared.connected_clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);

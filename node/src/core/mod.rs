@@ -11,6 +11,7 @@ mod limits;
 mod message;
 mod pause;
 mod posts;
+mod readers;
 mod requests;
 mod secure;
 mod transactions;
@@ -81,6 +82,8 @@ pub struct Core {
     pub(crate) directory: Directory,
     /// Messages on their way to other cores.
     posts: posts::Outgoing,
+    /// Those of its clients that track keys.
+    pub(crate) trackers: Vec<Token>,
     /// When the waits of its clients are over.
     deadlines: waits::Deadlines,
     /// When keys whose time is over are looked for next.
@@ -137,6 +140,9 @@ impl Core {
     pub fn new(mut ring: Ring, mut parts: CoreParts) -> std::io::Result<Self> {
         parts.exec.snapshot = Arc::clone(&parts.shared.snapshot);
         parts.exec.pressure = Arc::clone(&parts.shared.pressure);
+        for shard in parts.exec.shards.iter_mut().flatten() {
+            shard.watch.set_totals(&parts.shared.tracking);
+        }
         let buffers = BufferRing::new(&mut ring)?;
         let posts = posts::Outgoing::new(parts.peers.len());
         Ok(Core {
@@ -162,6 +168,7 @@ impl Core {
             monitors: Vec::new(),
             directory: Directory::default(),
             posts,
+            trackers: Vec::new(),
             deadlines: waits::Deadlines::default(),
             next_expiry_ms: 0,
             last_drop: Instant::now(),
@@ -222,6 +229,7 @@ impl Core {
         self.end_overdue_waits();
         self.exec.serve_if_ready();
         busy |= self.tell_served();
+        self.tell_those_who_track();
         self.post_events();
         self.flush_outbox();
         self.flush_effects();
@@ -318,6 +326,8 @@ impl Core {
             Message::Stage(entries, guard) => self.on_stage(entries, guard),
             Message::Posts(posts) => self.on_posts(posts),
             Message::Receipts(posts) => self.on_receipts(&posts),
+            Message::Invalidations(told) => self.on_invalidations(&told),
+            Message::Broadcasts(told) => self.on_broadcasts(&told),
             Message::Run(work) => work(self),
         }
     }

@@ -27,6 +27,9 @@ impl Core {
     pub(crate) fn core_request(&mut self, token: Token, request: OwnedRequest) {
         let Some(conn) = self.conn(token) else { return };
         conn.session.reply_mode = conn.session.reply_mode.next();
+        if conn.session.tracking().is_some() && conn.session.transaction.is_none() {
+            conn.session.begin_request();
+        }
         if let Some(command) = self.exec.registry.renamed(request.args().get(0)) {
             return self.judge_request(token, request.translated(command.spec.name));
         }
@@ -294,9 +297,12 @@ impl Core {
         let mut reply = Reply::new(resp3);
         self.exec.effects.begin_unit();
         let (index, args) = (spec.index(), request.args());
+        self.exec.tracker = self.tracker_of(token);
         let took_us = self.exec.counted(index, true, |exec| exec.context(None, who, &mut reply).run(handler, args));
         self.exec.effects.end_unit();
+        self.remember(token, spec, args);
         self.exec.serve_if_ready();
+        self.exec.tracker = None;
         self.exec.note_if_slow(took_us, token, args);
         self.exec.tally.note_reply(index, &reply.buf);
         self.reply(token, |out| out.raw(&reply.buf));

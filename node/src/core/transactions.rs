@@ -99,6 +99,7 @@ impl Core {
             return self.refuse(token, &format!("EXECABORT Transaction discarded because of: {OOM}"));
         }
         self.set_in_exec(token, true);
+        self.exec.tracker = self.tracker_of(token);
         self.exec.effects.begin_unit();
         self.reply(token, |reply| reply.array(transaction.commands.len()));
         for (index, request) in &transaction.commands {
@@ -117,6 +118,7 @@ impl Core {
                     let mut reply = Reply::new(resp3);
                     let run = |exec: &mut Executor| exec.context(None, who, &mut reply).run(handler, args);
                     let took_us = self.exec.counted(spec.index(), command.timed, run);
+                    self.remember(token, spec, args);
                     self.exec.note_if_slow(took_us, token, args);
                     self.exec.tally.note_reply(spec.index(), &reply.buf);
                     self.reply(token, |out| out.raw(&reply.buf));
@@ -130,12 +132,16 @@ impl Core {
         }
         self.exec.effects.end_unit();
         self.exec.serve_if_ready();
+        self.exec.tracker = None;
         self.set_in_exec(token, false);
     }
 
     fn set_in_exec(&mut self, token: Token, on: bool) {
         if let Some(conn) = self.conn(token) {
             conn.session.in_exec = on;
+            if !on && let Some(tracking) = conn.session.tracking_mut() {
+                tracking.end_request();
+            }
             if !conn.session.messages.is_empty() {
                 let messages = std::mem::take(&mut conn.session.messages);
                 conn.queue_message(&messages);

@@ -24,12 +24,23 @@ impl Core {
     /// Runs a command that may wait for its keys.
     pub(super) fn run_blocking(&mut self, token: Token, command: &'static Command, request: OwnedRequest) {
         let set = self.exec.shards_of(command, request.args());
+        let ticket = self.shared.next_ticket.fetch_add(1, Ordering::Relaxed);
+        let core = self.exec.id;
         let Some(conn) = self.conn(token) else { return };
         conn.stall = Stall::Lend;
-        let (db, no_touch, resp3) = (conn.session.db, conn.session.no_touch, conn.output.reply.resp3);
-        let ticket = self.shared.next_ticket.fetch_add(1, Ordering::Relaxed);
-        let index = command.spec.index() as u16;
-        let asking = Asking { ticket, core: self.exec.id, token, command: index, request, db, resp3, no_touch };
+        let (session, resp3) = (&conn.session, conn.output.reply.resp3);
+        let asking = Asking {
+            ticket,
+            core,
+            token,
+            command: command.spec.index() as u16,
+            request,
+            db: session.db,
+            resp3,
+            no_touch: session.no_touch,
+            tracker: session.tracks().cloned(),
+            remembers: session.remembers(),
+        };
         match set.single() {
             Some(owner) if owner != self.exec.id => {
                 // One shard of another core: the question goes there, instead of the shard coming here.

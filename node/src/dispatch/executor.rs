@@ -17,6 +17,7 @@ use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
 use crate::shard::watch::Key;
 use crate::shared::{Asked, Gate, Gates, now_ms};
+use crate::tracking::{Invalidation, Tracker};
 use crate::waiting::Waits;
 use koltso_proto::id::{DbIndex, UnixMs};
 use koltso_proto::resp::{Args, Limits, ProtocolError, Reply, Step};
@@ -42,6 +43,8 @@ pub enum Stop {
     /// This one is for the core: a command about the connection or the server, one that needs shards of others, or one of a
     /// connection in a special state.
     Core(OwnedRequest),
+    /// What it did is to be told to those who have cached it, before the next one.
+    Tell,
     /// This core's shard is away, and the next request needs it.
     ShardAway,
     /// So many requests of this client are on other cores that the next one has to wait for their replies.
@@ -104,6 +107,12 @@ pub struct Executor {
     pub served: Vec<Served>,
     /// Keys whose first waiter needs shards that are not here.
     pub unserved: Vec<(Key, ShardSet)>,
+    /// Who asks for what is being executed, if it tracks keys.
+    pub tracker: Option<Arc<Tracker>>,
+    /// What those are to be told who have read it.
+    pub invalidations: Vec<Invalidation>,
+    /// What those are to be told who want to know of all keys with some prefix.
+    pub broadcasts: Vec<Invalidation>,
 }
 
 impl Executor {
@@ -134,6 +143,9 @@ impl Executor {
             slow: Vec::new(),
             served: Vec::new(),
             unserved: Vec::new(),
+            tracker: None,
+            invalidations: Vec::new(),
+            broadcasts: Vec::new(),
         }
     }
 
@@ -242,7 +254,8 @@ impl Executor {
         if !command.is_direct || !command.spec.check_arity(args.len()) {
             return Some(Stop::Core(OwnedRequest::new(args)));
         }
-        if !conn.session.is_plain() && !conn.session.may_run_at_once(command.spec, args) {
+        let is_plain = conn.session.is_plain();
+        if !is_plain && !conn.session.may_run_at_once(command.spec, args) {
             return Some(Stop::Core(OwnedRequest::new(args)));
         }
         if !self.gates.is_empty() {
@@ -265,6 +278,9 @@ impl Executor {
                 let index = command.spec.index();
                 let mark = conn.output.reply.buf.len();
                 let who = Who { db: conn.session.db, no_touch: conn.session.no_touch, origin: Origin::Client };
+                if !is_plain {
+                    self.tracker = conn.session.begin_request();
+                }
                 let reply = &mut conn.output.reply;
                 let took_us = self.counted(index, command.timed, |exec| exec.execute(handler, who, reply, args));
                 self.note_if_slow(took_us, token, args);
@@ -274,6 +290,10 @@ impl Executor {
             Route::Peer(_) if conn.awaited.len() >= AWAITED_MAX => return Some(Stop::AheadOfPeers),
             Route::Peer(peer) => {
                 let seq = conn.await_reply();
+                if !is_plain {
+                    let tracker = conn.session.begin_request();
+                    self.outbox.next_is_of(peer, tracker, conn.session.remembers());
+                }
                 let session = &conn.session;
                 let from = super::hop::Asker {
                     token,
@@ -292,7 +312,24 @@ impl Executor {
             conn.session.wrote = true;
         }
         conn.session.last_command = command.spec.name;
+        if !is_plain {
+            return self.after_special(conn, command, args);
+        }
         done(conn)
+    }
+
+    /// A client that is not like all others was served.
+    #[cold]
+    fn after_special(&mut self, conn: &mut Connection, command: &Command, args: Args<'_>) -> Option<Stop> {
+        let done = done(conn);
+        let remembers = conn.session.remembers();
+        let Some(tracking) = conn.session.tracking_mut() else { return done };
+        tracking.end_request();
+        let Some(tracker) = self.tracker.take() else { return done };
+        if remembers {
+            self.remember(command.spec, args, &tracker);
+        }
+        (!self.invalidations.is_empty()).then_some(Stop::Tell)
     }
 
     /// Does `work`, which is counted as a call of the command with this index; says how long it took, in microseconds, if that
@@ -341,8 +378,8 @@ impl Executor {
         let id = self.id;
         self.context(Some(id), who, reply).run(handler, args);
         self.effects.end_unit();
-        if self.shards[id].as_deref().is_some_and(|shard| shard.watch.has_ready()) {
-            self.serve_ready();
+        if self.shards[id].as_deref().is_some_and(|shard| shard.watch.has_news()) {
+            self.see_to_news();
         }
     }
 

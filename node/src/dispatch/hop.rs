@@ -9,9 +9,11 @@ use super::registry::Run;
 use crate::commands::Origin;
 use crate::connection::Token;
 use crate::logging::warning;
+use crate::tracking::Tracker;
 use koltso_proto::id::DbIndex;
 use koltso_proto::psync::shown;
 use koltso_proto::resp::{Args, Reply, Span};
+use std::sync::Arc;
 
 /// On whose behalf a request hops, and where its reply belongs.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +51,8 @@ pub struct Batch {
     hops: Vec<Hop>,
     bytes: Vec<u8>,
     spans: Vec<Span>,
+    /// Of those clients that track keys: the place of the request, and whether what it reads is to be remembered.
+    trackers: Vec<(usize, Arc<Tracker>, bool)>,
     replies: Reply,
 }
 
@@ -57,6 +61,7 @@ impl Batch {
         self.hops.clear();
         self.bytes.clear();
         self.spans.clear();
+        self.trackers.clear();
         self.replies.buf.clear();
     }
 
@@ -94,6 +99,14 @@ impl Outbox {
     /// For a node of this many cores.
     pub fn new(cores: usize) -> Self {
         Outbox { filling: (0..cores).map(|_| None).collect(), empty: Vec::new(), under_way: 0 }
+    }
+
+    /// Says that the next request for `peer` is one of a client that tracks keys, if it is.
+    #[cold]
+    pub fn next_is_of(&mut self, peer: usize, tracker: Option<Arc<Tracker>>, remembers: bool) {
+        let Some(tracker) = tracker else { return };
+        let batch = self.filling[peer].get_or_insert_with(|| self.empty.pop().unwrap_or_default());
+        batch.trackers.push((batch.hops.len(), tracker, remembers));
     }
 
     /// Adds a request for `peer`.
@@ -136,7 +149,9 @@ impl Executor {
     /// Runs the requests of a batch over this core's shard, which must be here, and writes the replies into it.
     pub fn run_batch(&mut self, batch: &mut Batch) {
         let mut spans_start = 0;
+        let mut trackers = std::mem::take(&mut batch.trackers).into_iter().peekable();
         for i in 0..batch.hops.len() {
+            let tracker = trackers.next_if(|(hop, ..)| *hop == i);
             let Hop { asker, command, base, spans_end, .. } = batch.hops[i];
             let args = Args::new(&batch.bytes[base..], &batch.spans[spans_start..spans_end]);
             spans_start = spans_end;
@@ -154,7 +169,16 @@ impl Executor {
                 }
                 Some((Run::Keys(handler) | Run::AllKeys(handler), timed)) => {
                     let replies = &mut batch.replies;
+                    if let Some((_, tracker, _)) = &tracker {
+                        self.tracker = Some(Arc::clone(tracker));
+                    }
                     let took_us = self.counted(index, timed, |exec| exec.execute(handler, who, replies, args));
+                    if let Some((_, tracker, remembers)) = tracker {
+                        self.tracker = None;
+                        if remembers && let Some(command) = command {
+                            self.remember(command.spec, args, &tracker);
+                        }
+                    }
                     if asker.origin == Origin::Client {
                         self.note_if_slow(took_us, asker.token, args);
                         self.tally.note_reply(index, &batch.replies.buf[start..]);

@@ -81,18 +81,14 @@ impl Executor {
         if self.has_room() || (self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory) {
             return true;
         }
-        match self.evict_for(EVICTION_BUDGET) {
+        match self.evict_or_ask_others() {
             Evicted::Enough => true,
             Evicted::NotYet => {
                 self.evicting = true;
                 true
             }
-            Evicted::All => {
-                let mut others = self.pressure.with_victims(self.config.maxmemory_policy);
-                self.shards.iter().enumerate().filter(|(_, shard)| shard.is_some()).for_each(|(index, _)| others.remove(index));
-                self.relief.0 |= others.0;
-                !others.is_empty()
-            }
+            Evicted::Elsewhere => true,
+            Evicted::All => false,
         }
     }
 
@@ -103,14 +99,27 @@ impl Executor {
         limit == 0 || crate::alloc::used().saturating_sub(spared) <= limit
     }
 
-    /// Once a turn where there is a limit: goes on with an eviction that takes longer; true if there is more to do.
+    /// Once a turn: goes on with an eviction that takes longer, and makes up for what the turn's own commands have taken; true if
+    /// there is more to do.
     pub fn go_on_evicting(&mut self) -> bool {
-        if self.evicting && self.shards[self.id].is_some() {
+        if (self.evicting || self.gates.has(Gate::MaxMemory)) && self.shards[self.id].is_some() {
             let may = !(self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory);
-            self.evicting = may && !self.has_room() && matches!(self.evict_for(EVICTION_BUDGET), Evicted::NotYet);
+            self.evicting = may && !self.has_room() && self.evict_or_ask_others() == Evicted::NotYet;
             return self.evicting;
         }
         false
+    }
+
+    /// Evicts; if there is nothing more here that may go, asks cores to that have something.
+    fn evict_or_ask_others(&mut self) -> Evicted {
+        let evicted = self.evict_for(EVICTION_BUDGET);
+        if evicted == Evicted::All {
+            let mut others = self.pressure.with_victims(self.config.maxmemory_policy);
+            self.shards.iter().enumerate().filter(|(_, shard)| shard.is_some()).for_each(|(index, _)| others.remove(index));
+            self.relief.0 |= others.0;
+            return if others.is_empty() { Evicted::All } else { Evicted::Elsewhere };
+        }
+        evicted
     }
 
     /// Tells the other cores how full this core's own shard is.
@@ -218,6 +227,7 @@ impl Executor {
 }
 
 /// How an eviction went.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Evicted {
     /// There is room again.
     Enough,
@@ -225,4 +235,6 @@ enum Evicted {
     NotYet,
     /// There is nothing more here that may go.
     All,
+    /// Nor that, but on other cores there is.
+    Elsewhere,
 }

@@ -53,6 +53,7 @@ impl Executor {
         let who = Who { db: asking.db, no_touch: asking.no_touch, origin: Origin::Client };
         self.effects.begin_unit();
         let mut waits = Waits::May;
+        self.tracker = asking.tracker.clone();
         let took_us = self.counted(index, command.timed, |exec| {
             let mut cx = exec.context(None, who, &mut reply);
             cx.waits = Waits::May;
@@ -60,7 +61,13 @@ impl Executor {
             waits = cx.waits;
         });
         self.effects.end_unit();
+        if asking.remembers
+            && let Some(tracker) = &asking.tracker
+        {
+            self.remember(command.spec, asking.request.args(), tracker);
+        }
         self.serve_if_ready();
+        self.tracker = None;
         let Waits::Wants(timeout_ms) = waits else {
             self.tally.note_reply(index, &reply.buf);
             return match took_us.filter(|&took_us| self.is_long(took_us)) {
@@ -96,15 +103,17 @@ impl Executor {
     /// Serves who waits for keys that have been written to, if there is anybody. After every unit.
     #[inline]
     pub fn serve_if_ready(&mut self) {
-        if self.shards.iter().flatten().any(|shard| shard.watch.has_ready()) {
-            self.serve_ready();
+        if self.shards.iter().flatten().any(|shard| shard.watch.has_news()) {
+            self.see_to_news();
         }
     }
 
-    /// Serves who waits for keys that have been written to; and who waits for what that writes.
+    /// Collects what is to be told to those who have cached keys, and serves who waits for keys that have been written to; and who
+    /// waits for what that writes.
     #[cold]
-    pub fn serve_ready(&mut self) {
+    pub fn see_to_news(&mut self) {
         loop {
+            self.collect_invalidations();
             let ready: Vec<Key> = self.shards.iter_mut().flatten().flat_map(|shard| shard.watch.take_ready()).collect();
             if ready.is_empty() {
                 return;

@@ -13,6 +13,6 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("client_recent_max_input_buffer", clients.input_max);
     report.put("client_recent_max_output_buffer", clients.output_max);
     report.put("blocked_clients", facts.shared.blocked_clients.load(Relaxed));
-    report.put("tracking_clients", 0);
+    report.put("tracking_clients", facts.shared.tracking.clients.load(Relaxed));
     report.put("clients_in_timeout_table", facts.cores.iter().map(|core| core.timed_waits).sum::<usize>());
 }

@@ -18,9 +18,6 @@ const AFTER_KEYSPACE: &[&str] = &[
     "active_defrag_key_misses",
     "total_active_defrag_time",
     "current_active_defrag_time",
-    "tracking_total_keys",
-    "tracking_total_items",
-    "tracking_total_prefixes",
 ];
 
 /// Writes the section.
@@ -68,6 +65,9 @@ pub fn write(report: &mut Report, facts: &Facts) {
         report.put(name, facts.subscribed(kind));
     }
     AFTER_KEYSPACE.iter().for_each(|name| report.put(name, 0));
+    count(report, "tracking_total_keys", &facts.shared.tracking.keys);
+    count(report, "tracking_total_items", &facts.shared.tracking.items);
+    report.put("tracking_total_prefixes", facts.shared.prefixes.len());
     count(report, "unexpected_error_replies", &counters.unexpected_error_replies);
     count(report, "total_error_replies", &counters.total_error_replies);
     report.put("dump_payload_sanitizations", 0);

@@ -58,6 +58,7 @@ fn reset(core: &mut Core, token: Token, _: &OwnedRequest) {
     core.unwatch(token);
     core.stop_monitoring(token);
     core.end_subscriptions(token);
+    core.end_tracking(token);
     let users = Arc::clone(&core.users);
     if let Some(conn) = core.conn(token) {
         conn.output.reply.resp3 = false;

@@ -145,7 +145,7 @@ impl Shard {
             _ => self.best_victim(policy.is_volatile(), samples.max(1), rng, now),
         }?;
         self.dbs[db.0 as usize].delete(&key);
-        self.watch.touched(db, &key);
+        self.watch.evicted(db, &key);
         self.stats.evicted += 1;
         Some((db, key))
     }

@@ -1,9 +1,11 @@
-//! Who wants to know that a key is touched: connections under `WATCH`, and clients that wait for it.
+//! Who wants to know that a key is touched: connections under `WATCH`, clients that wait for it, and those that have it in a cache of
+//! their own.
 //!
 //! A connection has one [`WatchFlag`], which it shares with every shard that holds one of its keys. Shards only ever raise it.
-//! Keys that somebody waits for are noted when they are touched, for whoever executes to look at when it is done. The two share
-//! one list, so that a write to a key nobody is interested in costs one look.
+//! Keys that somebody waits for, or has cached, are noted when they are touched, for whoever executes to look at when it is done. A
+//! write costs one look where nobody is interested in any key.
 
+use crate::tracking::{Invalidation, Prefixes, Table, Totals, Tracker};
 use crate::waiting::{Line, Waiter};
 use hashbrown::HashMap;
 use koltso_proto::id::DbIndex;
@@ -94,12 +96,19 @@ pub struct WatchList {
     keys: HashMap<Key, Watchers>,
     /// Keys that were touched and that somebody waits for.
     ready: Vec<Key>,
+    /// Who has which keys cached.
+    tracked: Table,
+    /// Whether anybody is interested in any key.
+    is_attentive: bool,
+    /// Whether there is anything to look at: keys that are ready, or invalidations.
+    has_news: bool,
 }
 
 impl WatchList {
     /// Starts watching `key`, stale or not, for the connection that owns `flag`. Watching it twice is watching it once: says
     /// whether it is new.
     pub fn watch(&mut self, db: DbIndex, key: &[u8], stale: bool, flag: &Arc<WatchFlag>) -> bool {
+        self.is_attentive = true;
         let watches = &mut self.keys.entry((db, key.into())).or_default().watches;
         let is_new = !watches.iter().any(|known| Arc::ptr_eq(&known.flag, flag));
         if is_new {
@@ -110,6 +119,7 @@ impl WatchList {
 
     /// A client begins to wait for `key`.
     pub fn join(&mut self, key: &[u8], waiter: &Arc<Waiter>) {
+        self.is_attentive = true;
         self.keys.entry((waiter.asking.db, key.into())).or_default().line.join(waiter);
     }
 
@@ -120,6 +130,7 @@ impl WatchList {
             watchers.line.leave(waiter.asking.ticket);
             if watchers.is_empty() {
                 self.keys.remove(&watched);
+                self.look_around();
             }
         }
     }
@@ -134,7 +145,7 @@ impl WatchList {
         if let Some(watchers) = self.keys.get_mut(&Watched { db, key })
             && watchers.is_to_be_looked_at()
         {
-            self.ready.push((db, key.into()));
+            self.is_ready(db, key);
         }
     }
 
@@ -143,15 +154,22 @@ impl WatchList {
         self.keys.get(&Watched { db, key })?.line.next(ticket)
     }
 
-    /// Whether keys were touched that somebody waits for.
+    /// Whether keys were touched that somebody waits for or has cached.
     #[inline]
-    pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+    pub fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// What clients are to be told about keys they have cached.
+    pub fn take_invalidations(&mut self) -> Vec<Invalidation> {
+        self.has_news = !self.ready.is_empty();
+        self.tracked.take_told()
     }
 
     /// The keys that were touched and that somebody waits for, in the order in which they were.
     pub fn take_ready(&mut self) -> Vec<Key> {
         let ready = std::mem::take(&mut self.ready);
+        self.has_news = self.tracked.has_told();
         for (db, key) in &ready {
             if let Some(watchers) = self.keys.get_mut(&Watched { db: *db, key }) {
                 watchers.line.touched = false;
@@ -167,37 +185,95 @@ impl WatchList {
         watchers.watches.retain(|known| !Arc::ptr_eq(&known.flag, flag));
         if watchers.is_empty() {
             self.keys.remove(&key);
+            self.look_around();
+        }
+    }
+
+    /// Sees whether anybody is interested in any key.
+    fn look_around(&mut self) {
+        self.is_attentive = !self.keys.is_empty() || self.tracked.is_attentive();
+    }
+
+    fn is_ready(&mut self, db: DbIndex, key: &[u8]) {
+        self.ready.push((db, key.into()));
+        self.has_news = true;
+    }
+
+    /// A client has read `key`, and may have it cached. All shards together remember `keys_max` keys at most (0 = any number).
+    pub fn remember(&mut self, key: &[u8], reader: &Arc<Tracker>, keys_max: u64) {
+        self.tracked.remember(key, reader, keys_max);
+        self.is_attentive = true;
+        self.has_news |= self.tracked.has_told();
+    }
+
+    /// Forgets keys that clients may have cached, until all shards remember no more than this (0 = any number).
+    pub fn forget_excess(&mut self, keys_max: u64) {
+        self.tracked.evict_excess(keys_max);
+        self.has_news |= self.tracked.has_told();
+        self.look_around();
+    }
+
+    /// Takes over which prefixes of keys clients are interested in.
+    pub fn set_prefixes(&mut self, prefixes: Option<Arc<Prefixes>>) {
+        self.tracked.set_prefixes(prefixes);
+        self.look_around();
+    }
+
+    /// Counts keys that clients may have cached in these totals.
+    pub fn set_totals(&mut self, totals: &Arc<Totals>) {
+        self.tracked.set_totals(totals);
+    }
+
+    /// Clients are to forget all they may have cached.
+    fn invalidate_all(&mut self) {
+        self.tracked.changed_all();
+        self.has_news |= self.tracked.has_told();
+    }
+
+    fn invalidate(&mut self, key: &[u8], is_asked_for: bool) {
+        if self.tracked.is_attentive() {
+            self.tracked.changed(key, is_asked_for);
+            self.has_news |= self.tracked.has_told();
+            self.look_around();
         }
     }
 
     /// Says that `key` was touched.
     #[inline]
     pub fn touched(&mut self, db: DbIndex, key: &[u8]) {
-        if !self.keys.is_empty() {
-            self.raise(db, key);
+        if self.is_attentive {
+            self.raise(db, key, true);
         }
+    }
+
+    /// Says that `key` had to go for want of memory.
+    pub fn evicted(&mut self, db: DbIndex, key: &[u8]) {
+        self.raise(db, key, false);
     }
 
     /// Says that `key` was stale and is gone.
     pub fn expired(&mut self, db: DbIndex, key: &[u8]) {
+        self.invalidate(key, false);
         if let Some(watchers) = self.keys.get_mut(&Watched { db, key })
             && watchers.became(Presence::Stale, Presence::Missing)
         {
-            self.ready.push((db, key.into()));
+            self.is_ready(db, key);
         }
     }
 
     #[cold]
-    fn raise(&mut self, db: DbIndex, key: &[u8]) {
+    fn raise(&mut self, db: DbIndex, key: &[u8], is_asked_for: bool) {
+        self.invalidate(key, is_asked_for);
         if let Some(watchers) = self.keys.get_mut(&Watched { db, key })
             && watchers.touched()
         {
-            self.ready.push((db, key.into()));
+            self.is_ready(db, key);
         }
     }
 
     /// The watched keys of a database, for `FLUSHDB` and `SWAPDB`: `became` says of each what it was and what it is.
     pub fn changed_where(&mut self, db: DbIndex, became: impl Fn(&[u8]) -> (Presence, Presence)) {
+        self.invalidate_all();
         for ((of, key), watchers) in &mut self.keys {
             if *of != db {
                 continue;
@@ -205,15 +281,18 @@ impl WatchList {
             let (before, after) = became(key);
             if watchers.became(before, after) {
                 self.ready.push((db, key.clone()));
+                self.has_news = true;
             }
         }
     }
 
     /// Says that every key of `db` was touched.
     pub fn touched_all(&mut self, db: DbIndex) {
+        self.invalidate_all();
         for ((of, key), watchers) in &mut self.keys {
             if *of == db && watchers.touched() {
                 self.ready.push((db, key.clone()));
+                self.has_news = true;
             }
         }
     }

@@ -12,7 +12,9 @@ use crate::commands::streams::wait::Settled;
 use crate::connection::{OwnedRequest, Token};
 use crate::dispatch::shard_set::ShardSet;
 use crate::shard::value::Type;
+use crate::tracking::Tracker;
 use koltso_proto::id::DbIndex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether a command may wait, and whether it wants to.
@@ -97,6 +99,10 @@ pub struct Asking {
     pub resp3: bool,
     /// Whether it leaves access times alone.
     pub no_touch: bool,
+    /// It, if it tracks keys.
+    pub tracker: Option<Arc<Tracker>>,
+    /// Whether what it reads is to be remembered.
+    pub remembers: bool,
 }
 
 impl Waiter {

@@ -11,7 +11,18 @@ fn waiter(line: &str) -> Waiter {
     let name = line.split(' ').next().unwrap().to_lowercase();
     let wanted = Wanted::of(&name, &request).unwrap();
     let token = Token { index: 0, generation: 0 };
-    let asking = Asking { ticket: 1, core: 0, token, command: 0, request, db: DbIndex(0), resp3: false, no_touch: false };
+    let asking = Asking {
+        ticket: 1,
+        core: 0,
+        token,
+        command: 0,
+        request,
+        db: DbIndex(0),
+        resp3: false,
+        no_touch: false,
+        tracker: None,
+        remembers: false,
+    };
     // The shard of a key is the number it begins with.
     Waiter::new(asking, &wanted, |key| usize::from(key[0] - b'0'))
 }

@@ -2,8 +2,10 @@
 
 /// What it says of each subcommand.
 pub const LINES: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Whether the keys of the next command are tracked, under OPTIN or OPTOUT.",
     "GETREDIR",
-    "    -1: no connection redirects the notifications of client-side caching.",
+    "    The number of the connection that is told in place of this one; 0 if none is, -1 without tracking.",
     "GETNAME",
     "    The name of this connection.",
     "ID",
@@ -35,6 +37,8 @@ pub const LINES: &[&str] = &[
     "    Say which library this connection is used by.",
     "UNBLOCK <client-id> [TIMEOUT|ERROR]",
     "    End the wait of a blocked connection, as if its time were over or with an error.",
+    "TRACKING (ON|OFF) [REDIRECT <client-id>] [BCAST] [PREFIX <prefix> [...]] [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Whether this connection is told of changes of the keys it has read, or of those with a prefix.",
     "TRACKINGINFO",
     "    The state of client-side caching for this connection.",
     "NO-EVICT (ON|OFF)",

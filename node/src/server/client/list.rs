@@ -166,13 +166,17 @@ fn parked_line(replica: &Replica, now: UnixMs) -> Option<String> {
 /// The letters Redis has for what a client is and does, in its order.
 fn flags(conn: &Connection) -> String {
     let session = &conn.session;
+    let tracking = session.tracking();
     let letters = [
         ('S', matches!(conn.peer, Peer::Replica(_))),
         ('O', session.monitor),
-        ('P', session.subscriptions.is_some()),
         ('M', matches!(conn.peer, Peer::Primary(_))),
+        ('P', session.subscriptions.is_some()),
         ('x', session.transaction.is_some() || session.in_exec),
         ('b', matches!(conn.stall, Stall::Blocked | Stall::Paused)),
+        ('t', tracking.is_some()),
+        ('R', tracking.is_some_and(|tracking| tracking.is_broken)),
+        ('B', tracking.is_some_and(|tracking| tracking.broadcast)),
         ('d', session.watch.as_ref().is_some_and(|(flag, _)| flag.is_raised())),
         ('c', conn.closing == Closing::AfterReplies),
         ('U', session.by_unix),
@@ -215,7 +219,8 @@ fn line(session: &Session, now: UnixMs, figures: &Figures<'_>) -> String {
     let _ = write!(line, " db={} sub={sub} psub={psub} ssub={ssub} multi={multi}", session.db.0);
     let _ = write!(line, " qbuf={qbuf} qbuf-free={qbuf_free} argv-mem=0 multi-mem={multi_mem} rbs={rbs} rbp={rbs}");
     let _ = write!(line, " obl={obl} oll={oll} omem={omem} tot-mem={tot_mem} events={events} cmd={}", session.last_command);
-    let _ = write!(line, " user={user} redir=-1 resp={resp} watch={watch}");
+    let redir = session.redirection();
+    let _ = write!(line, " user={user} redir={redir} resp={resp} watch={watch}");
     let _ = writeln!(line, " lib-name={} lib-ver={}", text(&session.lib_name), text(&session.lib_ver));
     line
 }

@@ -5,6 +5,7 @@
 mod help;
 mod kill;
 mod list;
+mod tracking;
 
 use super::connection::is_valid_name;
 use super::container;
@@ -21,6 +22,9 @@ pub const HANDLERS: &[(&str, ServerHandler)] = &[("client", client)];
 fn client(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
     let name = args.get(1).to_ascii_lowercase();
+    if let Some(tracking) = core.conn(token).and_then(|conn| conn.session.tracking_mut()) {
+        tracking.after_client = true;
+    }
     match name.as_slice() {
         b"id" => with_session(core, token, |session, reply| reply.int(session.id as i64)),
         b"getname" => with_session(core, token, |session, reply| {
@@ -40,13 +44,10 @@ fn client(core: &mut Core, token: Token, request: &OwnedRequest) {
         b"no-evict" => set_flag(core, token, args, |session| &mut session.no_evict),
         b"no-touch" => set_flag(core, token, args, |session| &mut session.no_touch),
         b"unblock" => unblock(core, token, args),
-        b"getredir" => core.reply(token, |reply| reply.int(-1)),
-        b"trackinginfo" => tracking_info(core, token),
-        b"tracking" => tracking(core, token, args),
-        b"caching" => core.refuse(
-            token,
-            "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-        ),
+        b"getredir" => with_session(core, token, |session, reply| reply.int(session.redirection())),
+        b"trackinginfo" => tracking::info(core, token),
+        b"tracking" => tracking::tracking(core, token, args),
+        b"caching" => tracking::caching(core, token, args),
         b"help" => container::print_help(core, token, "client", help::LINES),
         _ => core.refuse(token, &crate::dispatch::registry::unknown_subcommand(args)),
     }
@@ -174,28 +175,4 @@ impl Core {
         let from = self.exec.id;
         self.on_log_core(move |core| core.end_wait(from, token, with_error));
     }
-}
-
-fn tracking_info(core: &mut Core, token: Token) {
-    core.reply(token, |reply| {
-        reply.map(3);
-        reply.bulk(b"flags");
-        reply.set(1);
-        reply.bulk(b"off");
-        reply.bulk(b"redirect");
-        reply.int(-1);
-        reply.bulk(b"prefixes");
-        reply.array(0);
-    });
-}
-
-/// Client-side caching is not there; a client that switches it off has what it asked for.
-fn tracking(core: &mut Core, token: Token, args: Args<'_>) {
-    if args.is(2, "OFF") {
-        return core.ok(token);
-    }
-    if args.is(2, "ON") {
-        return core.refuse(token, "ERR Client tracking is not supported by this server");
-    }
-    core.refuse(token, "ERR syntax error");
 }
