@@ -118,8 +118,8 @@ fn add(cx: &mut Ctx<'_>, args: Args<'_>, at: usize, flags: Flags) -> Outcome {
     let totals = if flags.only_existing {
         collections::edit(cx, key, |zset, _| apply(zset))?.unwrap_or_else(|| Ok(Totals::default()))
     } else {
-        let longest = || args.from(at + 1).step_by(2).map(<[u8]>::len).max().unwrap_or_default();
-        let create = || Zset::for_members(scores.len(), longest(), &limits);
+        // The first member alone decides how it begins; what comes after it may change that.
+        let create = || Zset::for_members(1, args.get(at + 1).len(), &limits);
         collections::edit_or_create(cx, key, create, |zset, _| apply(zset))?
     }?;
     match totals.score {
