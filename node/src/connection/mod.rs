@@ -282,6 +282,11 @@ impl Connection {
         self.output.waiting_len() + self.awaited_len
     }
 
+    /// Replies that wait behind one that is not here, in bytes.
+    pub fn replies_awaiting(&self) -> usize {
+        self.awaited_len
+    }
+
     /// Everything that waits to be sent or is under way, in bytes.
     pub fn unsent_len(&self) -> usize {
         self.output.len() + self.awaited_len

@@ -96,6 +96,9 @@ pub fn list(core: &mut Core, token: Token, args: Args<'_>) {
     });
 }
 
+/// What waits for a client up to here is `obl` in its line, and `omem` beyond; in bytes.
+const REPLY_BUFFER_LEN: usize = 16 * 1024;
+
 /// How many bytes of the wire a request was, as clients send it.
 fn request_len(args: Args<'_>) -> usize {
     let head = |count: usize| itoa::Buffer::new().format(count).len() + 3;
@@ -117,14 +120,17 @@ impl Core {
             InFlight::Replies(left) => left,
             _ => 0,
         };
-        let omem = lag + in_flight as u64;
+        // Redis has a buffer of so many bytes for each client, and a list for what exceeds it.
+        let waiting = conn.output.waiting_len() + conn.replies_awaiting();
+        let obl = waiting.min(REPLY_BUFFER_LEN);
+        let omem = lag + (in_flight + waiting - obl) as u64;
         let figures = Figures {
             fd: conn.fd.as_raw_fd(),
             flags: flags(conn),
             qbuf: conn.pending.len() + unread,
             qbuf_free: conn.pending.capacity() - conn.pending.len(),
             rbs: conn.output.reply.buf.capacity(),
-            obl: conn.output.reply.buf.len(),
+            obl,
             oll: u64::from(omem > 0),
             omem,
             tot_mem: conn.footprint() as u64 + lag,
