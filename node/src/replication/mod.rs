@@ -13,7 +13,7 @@ pub mod stream;
 mod transfers;
 mod waiters;
 
-pub use waiters::Waiter;
+pub use waiters::{Counts, Waiter};
 
 use crate::service::Order;
 use koltso_proto::id::{Offset, ReplId, UnixMs};
@@ -142,6 +142,16 @@ impl Replication {
     /// How many replicas have acknowledged everything up to `offset`.
     pub fn acked(&self, offset: Offset) -> usize {
         self.online().filter(|replica| replica.acked >= offset).count()
+    }
+
+    /// How many replicas have everything up to `offset` on disk.
+    pub fn acked_on_disk(&self, offset: Offset) -> usize {
+        self.online().filter(|replica| replica.acked >= offset && replica.on_disk >= offset).count()
+    }
+
+    /// Everything up to there is on disk here; `None` where nothing is, since there is no append-only file.
+    pub fn fsynced(&self) -> Option<Offset> {
+        None
     }
 
     /// The earliest position that a replica still needs.

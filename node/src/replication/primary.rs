@@ -91,6 +91,7 @@ impl Core {
             plain_sync: false,
             soft_limit_since: None,
             resumes_at: None,
+            on_disk: Offset(0),
             until: None,
         }
     }
@@ -142,12 +143,13 @@ impl Core {
     }
 
     /// A replica says how far it has come.
-    pub fn on_ack(&mut self, token: Token, offset: Offset) {
+    pub fn on_ack(&mut self, token: Token, offset: Offset, on_disk: Option<Offset>) {
         let now = self.exec.now;
         let Some(Peer::Replica(stream)) = self.conn(token).map(|conn| &conn.peer) else { return };
         let id = stream.id;
         let Some(replica) = self.replication.as_mut().and_then(|replication| replication.replica(id)) else { return };
         replica.acked = replica.acked.max(offset);
+        replica.on_disk = replica.on_disk.max(on_disk.unwrap_or_default());
         replica.acked_at = now;
         let copied = replica.state == ReplicaState::SendBulk;
         if copied {

@@ -96,6 +96,8 @@ pub struct Replica {
     pub cursor: Offset,
     /// Everything up to here it has.
     pub acked: Offset,
+    /// Everything up to here it has on disk, as far as it has said.
+    pub on_disk: Offset,
     /// When it last said so.
     pub acked_at: UnixMs,
     /// Its connection on the log's core, while it has one.

@@ -1,4 +1,4 @@
-//! `WAIT`: clients that want to know how many replicas have what they wrote.
+//! `WAIT` and `WAITAOF`: clients that want to know how many replicas have what they wrote, or have it on disk.
 
 use crate::connection::{Stall, Token};
 use crate::core::{Core, Message};
@@ -6,7 +6,7 @@ use koltso_proto::id::{Offset, UnixMs};
 use koltso_proto::resp::Reply;
 use std::sync::atomic::Ordering;
 
-/// A client in `WAIT`.
+/// A client in `WAIT` or `WAITAOF`.
 pub struct Waiter {
     /// Its core.
     pub core: usize,
@@ -16,14 +16,63 @@ pub struct Waiter {
     pub offset: Offset,
     /// By how many replicas.
     pub replicas: usize,
+    /// What counts.
+    pub counts: Counts,
     /// When it stops to wait; `None` = never.
     pub deadline: Option<UnixMs>,
+}
+
+/// What counts as an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// That a replica has it (`WAIT`).
+    InMemory,
+    /// That a replica has it on disk (`WAITAOF`), and, where that is asked for, this node as well.
+    OnDisk {
+        /// Whether it is.
+        local: bool,
+    },
+}
+
+/// How far a wait has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Reached {
+    counts: Counts,
+    local: bool,
+    replicas: usize,
+}
+
+impl Reached {
+    /// Whether that is what was asked for.
+    fn suffices(self, waiter: &Waiter) -> bool {
+        let local = self.local || self.counts != Counts::OnDisk { local: true };
+        local && self.replicas >= waiter.replicas
+    }
+
+    /// Writes the reply.
+    pub fn write(self, reply: &mut Reply) {
+        if self.counts != Counts::InMemory {
+            reply.array(2);
+            reply.int(i64::from(self.local));
+        }
+        reply.len(self.replicas);
+    }
 }
 
 /// Asks every replica for an acknowledgement; 37 bytes of the stream.
 pub const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
 
 impl super::Replication {
+    /// How far what counts has come towards an offset.
+    pub fn reached(&self, counts: Counts, offset: Offset) -> Reached {
+        let local = self.fsynced().is_some_and(|fsynced| fsynced >= offset);
+        let replicas = match counts {
+            Counts::InMemory => self.acked(offset),
+            Counts::OnDisk { .. } => self.acked_on_disk(offset),
+        };
+        Reached { counts, local, replicas }
+    }
+
     /// How many clients are in `WAIT`, and not forever.
     pub fn timed_waits(&self) -> usize {
         self.waiters.iter().filter(|waiter| waiter.deadline.is_some()).count()
@@ -36,9 +85,9 @@ impl Core {
         let now = self.exec.now;
         let Some(replication) = &mut self.replication else { return };
         waiter.offset = if wrote { replication.log.end() } else { Offset(0) };
-        if replication.acked(waiter.offset) >= waiter.replicas || waiter.deadline.is_some_and(|deadline| deadline <= now) {
-            let count = replication.acked(waiter.offset);
-            return self.answer(waiter.core, waiter.token, count);
+        let reached = replication.reached(waiter.counts, waiter.offset);
+        if reached.suffices(&waiter) || waiter.deadline.is_some_and(|deadline| deadline <= now) {
+            return self.answer(waiter.core, waiter.token, reached);
         }
         replication.ask_acks = true;
         replication.waiters.push(waiter);
@@ -54,16 +103,16 @@ impl Core {
         let mut done = Vec::new();
         let mut waiters = std::mem::take(&mut replication.waiters);
         waiters.retain(|waiter| {
-            let count = replication.acked(waiter.offset);
-            let over = count >= waiter.replicas || waiter.deadline.is_some_and(|deadline| deadline <= now);
+            let reached = replication.reached(waiter.counts, waiter.offset);
+            let over = reached.suffices(waiter) || waiter.deadline.is_some_and(|deadline| deadline <= now);
             if over {
-                done.push((count, waiter.core, waiter.token));
+                done.push((reached, waiter.core, waiter.token));
             }
             !over
         });
         replication.waiters = waiters;
-        for (count, core, token) in done {
-            self.answer(core, token, count);
+        for (reached, core, token) in done {
+            self.answer(core, token, reached);
         }
     }
 
@@ -75,8 +124,9 @@ impl Core {
                 reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
             });
         }
-        let count = self.replication.as_ref().map_or(0, |replication| replication.acked(waiter.offset));
-        self.answer(waiter.core, waiter.token, count);
+        let Some(replication) = &self.replication else { return };
+        let reached = replication.reached(waiter.counts, waiter.offset);
+        self.answer(waiter.core, waiter.token, reached);
     }
 
     /// On the log's core: nobody waits there any more.
@@ -90,8 +140,8 @@ impl Core {
         Some(waiters.swap_remove(at))
     }
 
-    fn answer(&mut self, core: usize, token: Token, count: usize) {
-        self.answer_with(core, token, move |reply| reply.len(count));
+    fn answer(&mut self, core: usize, token: Token, reached: Reached) {
+        self.answer_with(core, token, move |reply| reached.write(reply));
     }
 
     fn answer_with(&mut self, core: usize, token: Token, write: impl FnOnce(&mut Reply) + Send + 'static) {

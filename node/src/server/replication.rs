@@ -3,8 +3,8 @@
 use crate::connection::{OwnedRequest, Peer, Stall, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
-use crate::replication::Waiter;
 use crate::replication::stream::{ReplicaState, SyncRequest};
+use crate::replication::{Counts, Waiter};
 use koltso_proto::id::{Offset, ReplId, UnixMs};
 use koltso_proto::number::parse_i64;
 use koltso_proto::resp::{Args, Reply};
@@ -18,6 +18,7 @@ pub const HANDLERS: &[(&str, ServerHandler)] = &[
     ("sync", sync),
     ("role", role),
     ("wait", wait),
+    ("waitaof", wait_on_disk),
 ];
 
 fn replicaof(core: &mut Core, token: Token, request: &OwnedRequest) {
@@ -73,7 +74,8 @@ fn replconf(core: &mut Core, token: Token, request: &OwnedRequest) {
         if args.is(at, "ACK") {
             // Never answered.
             if let Some(offset) = parse_i64(value).and_then(|n| u64::try_from(n).ok()) {
-                core.on_ack(token, Offset(offset));
+                let on_disk = (args.len() > at + 3 && args.is(at + 2, "FACK")).then(|| parse_i64(args.get(at + 3))).flatten();
+                core.on_ack(token, Offset(offset), on_disk.and_then(|n| u64::try_from(n).ok()).map(Offset));
             }
             return;
         }
@@ -140,15 +142,15 @@ fn sync(core: &mut Core, token: Token, _: &OwnedRequest) {
     core.leave_for_stream(token, SyncRequest::Sync);
 }
 
+const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
+
+/// `WAIT numreplicas timeout`.
 fn wait(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
-    let Some(replicas) = parse_i64(args.get(1)) else {
-        return core.refuse(token, "ERR value is not an integer or out of range");
-    };
-    let timeout = match parse_i64(args.get(2)) {
-        Some(timeout) if timeout >= 0 => timeout as u64,
-        Some(_) => return core.refuse(token, "ERR timeout is negative"),
-        None => return core.refuse(token, "ERR timeout is not an integer or out of range"),
+    let Some(replicas) = parse_i64(args.get(1)) else { return core.refuse(token, NOT_AN_INTEGER) };
+    let timeout = match timeout_ms(args.get(2)) {
+        Ok(timeout) => timeout,
+        Err(error) => return core.refuse(token, error),
     };
     if core.exec.gates_say_replica() {
         return core.refuse(
@@ -157,23 +159,64 @@ fn wait(core: &mut Core, token: Token, request: &OwnedRequest) {
              writable (which is not the default) writes to replicas are just local and are not propagated.",
         );
     }
-    let deadline = (timeout > 0).then(|| UnixMs(core.exec.now.0.saturating_add(timeout)));
+    begin_wait(core, token, replicas.max(0) as usize, timeout, Counts::InMemory);
+}
+
+/// `WAITAOF numlocal numreplicas timeout`.
+fn wait_on_disk(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let args = request.args();
+    let local = match parse_i64(args.get(1)) {
+        Some(local @ (0 | 1)) => local == 1,
+        Some(_) => return core.refuse(token, "ERR value is out of range, value must between 0 and 1"),
+        None => return core.refuse(token, NOT_AN_INTEGER),
+    };
+    let replicas = match parse_i64(args.get(2)) {
+        Some(replicas) if replicas >= 0 => replicas as usize,
+        Some(_) => return core.refuse(token, "ERR value is out of range, must be positive"),
+        None => return core.refuse(token, NOT_AN_INTEGER),
+    };
+    let timeout = match timeout_ms(args.get(3)) {
+        Ok(timeout) => timeout,
+        Err(error) => return core.refuse(token, error),
+    };
+    if core.exec.gates_say_replica() {
+        return core.refuse(
+            token,
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are just local and are not \
+             propagated.",
+        );
+    }
+    // There is no append-only file yet, whatever `appendonly` says: nobody is let wait for what cannot come.
+    if local {
+        return core.refuse(token, "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+    }
+    begin_wait(core, token, replicas, timeout, Counts::OnDisk { local });
+}
+
+/// A time-out in milliseconds; 0 = none.
+fn timeout_ms(arg: &[u8]) -> Result<u64, &'static str> {
+    let timeout = parse_i64(arg).ok_or("ERR timeout is not an integer or out of range")?;
+    u64::try_from(timeout).map_err(|_| "ERR timeout is negative")
+}
+
+fn begin_wait(core: &mut Core, token: Token, replicas: usize, timeout_ms: u64, counts: Counts) {
+    let deadline = (timeout_ms > 0).then(|| UnixMs(core.exec.now.0.saturating_add(timeout_ms)));
     let Some(conn) = core.conn(token) else { return };
     let wrote = conn.session.wrote;
     if conn.session.in_exec {
         // In a transaction nothing waits: the answer is what is known now.
         return core.answer_on_log_core(token, move |core| {
-            let acked = core
-                .replication
-                .as_ref()
-                .map_or(0, |replication| replication.acked(if wrote { replication.log.end() } else { Offset(0) }));
-            format!(":{acked}\r\n").into_bytes()
+            let mut reply = Reply::default();
+            if let Some(replication) = &core.replication {
+                let offset = if wrote { replication.log.end() } else { Offset(0) };
+                replication.reached(counts, offset).write(&mut reply);
+            }
+            reply.buf
         });
     }
     conn.stall = Stall::Blocked;
     core.shared.blocked_clients.fetch_add(1, Ordering::Relaxed);
-    let replicas = replicas.max(0) as usize;
-    let waiter = Waiter { core: core.exec.id, token, offset: Offset(0), replicas, deadline };
+    let waiter = Waiter { core: core.exec.id, token, offset: Offset(0), replicas, counts, deadline };
     // What this client wrote stands in the log before the question arrives there: requests of its that hop are answered
     // first, because its order of replies waits for them.
     core.flush_outbox();

@@ -29,6 +29,7 @@ fn replica(state: ReplicaState) -> Replica {
         plain_sync: false,
         soft_limit_since: None,
         resumes_at: None,
+        on_disk: Offset(0),
         until: None,
     }
 }
