@@ -136,7 +136,7 @@ mod tests {
 
     /// The string in the file that these pieces make.
     fn written(text: &[u8]) -> (Vec<u8>, usize) {
-        let flow = Flow::new(1, Arc::default());
+        let flow = Flow::new(1, 1 << 20, Arc::default());
         let mut long = LongText::new(Arc::new(text.to_vec()), flow.sent(0, Load { len: 1, own: 0, weight: 0 }));
         let (mut lzf, mut file, mut steps) = (Lzf::new(), Vec::new(), 0);
         koltso_proto::rdb::writer::put_magic(&mut file, 10);

@@ -33,8 +33,9 @@ const STRING_AT_ONCE_MAX: usize = 16 * 1024;
 /// How many of the values that were put off last are looked at, to see what the table still has of them.
 const LAST_LOOKS: usize = 2;
 
-/// What a single value counts for at most where what is to be encoded piles up, in bytes.
-const WEIGHT_MAX: usize = 128 << 20;
+/// What a single value or piece counts for at most where what is to be encoded or sent piles up, in bytes. So a huge one does not end
+/// a snapshot because of the small ones behind it, and a few of any size may be taken away at once.
+pub const WEIGHT_MAX: usize = 64 << 20;
 
 /// Where encoded entries go.
 pub trait EncodedSink: Send + Sync {

@@ -4,13 +4,11 @@
 //! a large entry of one core leaves in parts, what comes between them has to wait: it is *parked*, and still queued. The core
 //! whose entry it is must be able to go on with it, so what is parked does not count against that one.
 
-use super::pace::{CATCH_UP_LEN, QUEUED_LEN_MAX, SHARE_LEN_MIN, WALKED_LEN_MAX};
+use super::pace::{CATCH_UP_LEN, SHARE_LEN_MIN, WALKED_LEN_MAX};
+use crate::shard::rdb_sink::WEIGHT_MAX;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
-
-/// What a single piece counts for at most: a huge value must not end the snapshot because of the small ones behind it.
-const WEIGHT_MAX: usize = QUEUED_LEN_MAX / 2;
 
 /// No shard has this number.
 const NOBODY: usize = usize::MAX;
@@ -42,6 +40,8 @@ pub struct Flow {
     share_len: usize,
     /// Bytes that the service thread has not taken yet.
     queued: AtomicUsize,
+    /// With how many of them the snapshot is given up.
+    queued_len_max: usize,
     /// Of these, bytes that wait for the end of an entry.
     parked: AtomicUsize,
     /// The core whose entry that is; `NOBODY` if there is none.
@@ -72,12 +72,13 @@ impl Credit {
 }
 
 impl Flow {
-    /// Of a snapshot of this many shards.
-    pub fn new(shards: usize, gauges: Arc<Gauges>) -> Self {
+    /// Of a snapshot of this many shards, of whose bytes so many may wait for the service thread.
+    pub fn new(shards: usize, queued_len_max: usize, gauges: Arc<Gauges>) -> Self {
         Flow {
             share_len: (WALKED_LEN_MAX / shards.max(1)).max(SHARE_LEN_MIN),
             shards: (0..shards).map(|_| Credit::default()).collect(),
             queued: AtomicUsize::new(0),
+            queued_len_max,
             parked: AtomicUsize::new(0),
             open: AtomicUsize::new(NOBODY),
             given_up: OnceLock::new(),
@@ -107,7 +108,7 @@ impl Flow {
         let weight = weight.min(WEIGHT_MAX);
         self.shards[shard].in_flight.fetch_add(len, Ordering::AcqRel);
         self.shards[shard].queued.fetch_add(weight, Ordering::AcqRel);
-        if self.queued.fetch_add(weight, Ordering::AcqRel) > QUEUED_LEN_MAX {
+        if self.queued.fetch_add(weight, Ordering::AcqRel) > self.queued_len_max {
             self.give_up(TOO_FAST);
         }
         Sent { shard, len, weight, _held: Held::new(own, &self.gauges) }
@@ -153,7 +154,7 @@ impl Flow {
 
     /// On a core: so many bytes of values that writes have taken away are still to be encoded.
     pub(super) fn limit_backlog(&self, len: usize) {
-        if self.queued().saturating_add(len) > QUEUED_LEN_MAX {
+        if self.queued().saturating_add(len) > self.queued_len_max {
             self.give_up(TOO_FAST);
         }
     }
@@ -346,6 +347,7 @@ impl Drop for OnDisk {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pace::{QUEUED_LEN_MAX, queued_len_max};
     use super::*;
 
     fn load(len: usize, own: usize) -> Load {
@@ -354,7 +356,7 @@ mod tests {
 
     #[test]
     fn a_core_walks_until_its_share_is_under_way_and_again_when_half_of_it_is_not() {
-        let flow = Flow::new(2, Arc::default());
+        let flow = Flow::new(2, QUEUED_LEN_MAX, Arc::default());
         let share = WALKED_LEN_MAX / 2;
         let held = flow.sent(0, load(share, share - 100));
         assert!(!flow.may_walk(0) && flow.may_walk(1));
@@ -370,7 +372,7 @@ mod tests {
 
     #[test]
     fn whoever_has_begun_an_entry_can_end_it_whatever_waits_for_that() {
-        let flow = Flow::new(2, Arc::default());
+        let flow = Flow::new(2, QUEUED_LEN_MAX, Arc::default());
         assert!(!flow.set_open(Some(0)));
         let held = [flow.sent(0, load(WALKED_LEN_MAX, 1)), flow.sent(1, load(CATCH_UP_LEN, 1))];
         assert!(!flow.may_walk(0) && !flow.may_walk(1));
@@ -389,11 +391,22 @@ mod tests {
 
     #[test]
     fn large_values_that_nobody_encodes_end_the_snapshot() {
-        let flow = Flow::new(1, Arc::default());
+        let flow = Flow::new(1, QUEUED_LEN_MAX, Arc::default());
         flow.limit_backlog(QUEUED_LEN_MAX);
         assert!(!flow.is_given_up());
         let _held = flow.sent(0, load(1, 1));
         flow.limit_backlog(QUEUED_LEN_MAX);
+        assert!(flow.is_given_up());
+    }
+
+    #[test]
+    fn what_may_wait_grows_with_the_data_and_any_of_its_huge_values_may_go_at_once() {
+        assert_eq!(queued_len_max(1000), QUEUED_LEN_MAX);
+        let (count, len) = (20, 2 * WEIGHT_MAX);
+        let flow = Flow::new(1, queued_len_max(count * len), Arc::default());
+        let _held: Vec<_> = (0..count).map(|_| flow.sent(0, load(len, 1))).collect();
+        assert!(!flow.is_given_up());
+        flow.limit_backlog(1);
         assert!(flow.is_given_up());
     }
 
@@ -411,12 +424,14 @@ mod tests {
 
     #[test]
     fn what_nobody_takes_ends_the_snapshot() {
-        let flow = Flow::new(1, Arc::default());
-        let held = [flow.sent(0, load(QUEUED_LEN_MAX / 2, 1)), flow.sent(0, load(QUEUED_LEN_MAX, 1))];
+        let flow = Flow::new(1, QUEUED_LEN_MAX, Arc::default());
+        let held = [flow.sent(0, load(QUEUED_LEN_MAX / 4, 1)), flow.sent(0, load(QUEUED_LEN_MAX, 1))];
         flow.received(&held[1]);
         assert!(!flow.is_given_up(), "one piece may be of any size");
-        let _more = [flow.sent(0, load(QUEUED_LEN_MAX / 2, 1)), flow.sent(0, load(1, 0))];
-        assert!(!flow.is_given_up() && !flow.may_catch_up(0, true));
+        let _more = [(); 3].map(|()| flow.sent(0, load(QUEUED_LEN_MAX, 1)));
+        assert!(!flow.is_given_up() && !flow.may_catch_up(0, true), "nor may a few");
+        let _last = flow.sent(0, load(1, 0));
+        assert!(!flow.is_given_up());
         let _too_many = flow.sent(0, load(1, 0));
         assert!(flow.is_given_up(), "what is shared counts as well");
         flow.give_up("another reason");

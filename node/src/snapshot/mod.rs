@@ -14,7 +14,7 @@ mod flow;
 mod pace;
 
 pub use flow::{Flow, Gauges, Load, OnDisk, Sent};
-use pace::{PRESSED_LEN, Pace, STEP_COST};
+use pace::{PRESSED_LEN, Pace, STEP_COST, queued_len_max};
 
 use crate::core::{Core, Message};
 use crate::logging::warning;
@@ -193,7 +193,8 @@ impl Core {
         let shards = self.exec.shards.len();
         let (sender, queue) = unbounded_channel();
         self.shared.snapshot.begin();
-        let flow = Arc::new(Flow::new(shards, Arc::clone(&self.shared.snapshot)));
+        let flow =
+            Arc::new(Flow::new(shards, queued_len_max(crate::alloc::used() as usize), Arc::clone(&self.shared.snapshot)));
         let options = RdbOptions { version, access: AccessNote::None, compress };
         for index in 0..shards {
             let sink = Arc::new(ChunkSink { shard: index, sender: sender.clone(), flow: Arc::clone(&flow) });

@@ -25,8 +25,12 @@ pub const SHARE_LEN_MIN: usize = 512 << 10;
 /// How much of what writes have put off a core may have waiting for the service thread while its walk waits for readers, in bytes.
 pub const CATCH_UP_LEN: usize = 4 << 20;
 /// Bytes that may wait for the service thread, which takes them as fast as it can: encoded ones, and values that writes have taken
-/// away. Beyond this the snapshot is given up.
+/// away. Beyond this the snapshot is given up; where the data set is larger than twice this, beyond half of what that takes.
 pub const QUEUED_LEN_MAX: usize = 256 << 20;
+/// How much may wait, if this much memory is in use at the cut; see [`QUEUED_LEN_MAX`].
+pub fn queued_len_max(in_use: usize) -> usize {
+    QUEUED_LEN_MAX.max(in_use / 2)
+}
 
 /// The pace of one core.
 #[derive(Debug, Default)]
