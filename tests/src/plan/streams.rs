@@ -16,8 +16,8 @@ pub(super) const FAMILY: Family = Family {
         (4, "XREVRANGE stm rid rid [COUNT small]"),
         (4, "XREAD [COUNT small] STREAMS stm sid"),
         (2, "XREAD [COUNT small] [BLOCK x] STREAMS stm stm sid sid|$|>"),
-        (6, "XGROUP CREATE stm grp sid|$ [MKSTREAM] [ENTRIESREAD int]"),
-        (2, "XGROUP SETID stm grp sid|$|- [ENTRIESREAD int]"),
+        (6, "XGROUP CREATE stm grp sid|$ [MKSTREAM] [ENTRIESREAD seen]"),
+        (2, "XGROUP SETID stm grp sid|$|- [ENTRIESREAD seen]"),
         (1, "XGROUP DESTROY stm grp"),
         (2, "XGROUP CREATECONSUMER stm grp cns"),
         (1, "XGROUP DELCONSUMER stm grp cns"),
@@ -51,6 +51,8 @@ fn word(word: &str, seed: &mut Seed, args: &mut Vec<Vec<u8>>) -> bool {
     let text = match word {
         "msauto" if seed.one_in(30) => seed.pick(&["0-*", "x-*", "-*", "5-", "1-1-*", "**"]).to_string(),
         "msauto" => format!("{}-*", seed.pick(TIMES)),
+        // Not the largest number: Redis counts beyond it to negative ones, which its own replicas refuse; koltso then knows no count.
+        "seen" => seed.pick(&["0", "1", "7", "-1", "-2", "x", "1.5", "9223372036854770000", "9223372036854775808"]).to_string(),
         "sid" => match seed.below(40) {
             0 => seed.pick(&["0-0", "x", "-", "+", "1-x", "", "18446744073709551615-18446744073709551615", "(5"]).to_string(),
             1..5 => seed.pick(TIMES).to_string(),

@@ -54,7 +54,7 @@ fn deliver(stream: &mut Stream, reply: &mut Reply, key: &[u8], reader: &Reader<'
     news.created = created;
     for id in &news.delivered {
         group.entries_read = match group.entries_read {
-            Some(read) if !horizon.has_gap_from(*id) => Some(read.wrapping_add(1)),
+            Some(read) if !horizon.has_gap_from(*id) => read.checked_add(1).filter(|read| i64::try_from(*read).is_ok()),
             _ => horizon.entries_up_to(*id),
         };
         group.last_id = *id;

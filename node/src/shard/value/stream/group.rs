@@ -51,8 +51,8 @@ impl Consumer {
 pub struct Group {
     /// The last entry that was delivered.
     pub last_id: StreamId,
-    /// How many entries the group has read; `None` if nobody knows. Clients see it as a signed number, and may set it so
-    /// that counting goes beyond the largest of those.
+    /// How many entries the group has read; `None` if nobody knows. Clients see it as a signed number, and may set it to the
+    /// largest of those; a Redis counts on from there to negative ones, and may have sent us one.
     pub entries_read: Option<u64>,
     pending: IdMap<Pending>,
     names: BTreeMap<Arc<[u8]>, ConsumerId>,
