@@ -49,6 +49,8 @@ pub struct EffectBuffer {
     loose: bool,
     /// Whether a unit has begun and not ended.
     open: bool,
+    /// Whether what is pushed is left out: a script does not want it to reach anybody.
+    muted: bool,
     /// What it means for those who have subscribed to changes of keys.
     pub events: Events,
 }
@@ -67,8 +69,16 @@ impl EffectBuffer {
         self.loose = loose;
     }
 
+    /// Leaves out what is pushed from now on, or no longer.
+    pub fn mute(&mut self, muted: bool) {
+        self.muted = muted;
+    }
+
     /// Appends one command to the unit.
     pub fn push<'a>(&mut self, db: DbIndex, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
+        if self.muted {
+            return;
+        }
         let need: usize = args.clone().map(|arg| arg.len() + 16).sum::<usize>() + 64;
         if self.buf.capacity() - self.buf.len() < need {
             self.buf.reserve(need.max(CHUNK_LEN));

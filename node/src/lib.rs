@@ -30,6 +30,7 @@ pub mod node;
 pub mod pubsub;
 pub mod reactor;
 pub mod replication;
+pub mod scripting;
 pub mod server;
 pub mod service;
 pub mod shard;

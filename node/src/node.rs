@@ -22,6 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
+/// What a core's stack may grow to, in bytes: scripts nest.
+const STACK_LEN: usize = 16 << 20;
+
 /// Runs a node until it is told to stop.
 ///
 /// # Errors
@@ -99,6 +102,7 @@ pub fn run(config: Config) -> Result<(), String> {
         let started = started.clone();
         let thread = thread::Builder::new()
             .name(format!("core-{id}"))
+            .stack_size(STACK_LEN)
             .spawn(move || seat.take(&started))
             .map_err(|error| error.to_string())?;
         threads.push(thread);
@@ -212,6 +216,7 @@ fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
         for shard in core.exec.shards.iter_mut().flatten() {
             shard.commit_staging();
         }
+        core.take_in_libraries(&loaded.libraries, true);
         notice(&format!("DB loaded from disk: {} keys", loaded.keys));
         core.shared.save.last_loaded.store(loaded.keys, Ordering::Relaxed);
         if let (Some(replication), Some((replid, offset, db))) = (&mut core.replication, loaded.history) {

@@ -9,6 +9,7 @@ use crate::connection::ClientMemory;
 use crate::dispatch::pressure::Pressure;
 use crate::info::rates::{RATES, Rates};
 use crate::pubsub::Interest;
+use crate::scripting::store::Store;
 use crate::server::latency::monitor::Monitor;
 use crate::tls::Setup;
 use crate::tracking::{AllPrefixes, Totals};
@@ -40,6 +41,8 @@ pub enum Gate {
     Monitor = 256,
     /// This is a replica. Refuses nothing by itself.
     Replica = 512,
+    /// A script has been running for too long.
+    Busy = 1024,
 }
 
 /// The conditions in force.
@@ -70,11 +73,13 @@ pub struct Asked {
     pub stale: bool,
     /// Nothing that needs the data set.
     pub loading: bool,
+    /// Something that must work while a script runs for too long.
+    pub when_busy: bool,
 }
 
 impl Asked {
     /// What an empty transaction asks for.
-    pub const NOTHING: Asked = Asked { write: false, spreads: false, stale: true, loading: true };
+    pub const NOTHING: Asked = Asked { write: false, spreads: false, stale: true, loading: true, when_busy: false };
 
     /// What both ask for together.
     #[must_use]
@@ -84,6 +89,7 @@ impl Asked {
             spreads: self.spreads || other.spreads,
             stale: self.stale && other.stale,
             loading: self.loading && other.loading,
+            when_busy: self.when_busy && other.when_busy,
         }
     }
 }
@@ -254,6 +260,8 @@ pub struct Shared {
     pub shutdown_at_ms: AtomicU64,
     /// Set when the node is shutting down.
     pub stopping: AtomicBool,
+    /// Scripts and libraries.
+    pub scripts: Arc<Store>,
 }
 
 impl Shared {
@@ -294,6 +302,7 @@ impl Shared {
             start_failed: AtomicBool::new(false),
             shutdown_at_ms: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
+            scripts: Arc::new(Store::new(cores)),
         };
         shared.save.last_ok.store(true, Ordering::Relaxed);
         shared.save.last_duration_s.store(-1, Ordering::Relaxed);
@@ -376,6 +385,11 @@ impl Shared {
     #[inline]
     pub fn gates(&self) -> Gates {
         Gates(self.gates.load(Ordering::Acquire))
+    }
+
+    /// Whether scripts may run every command.
+    pub fn scripts_may_all(&self) -> bool {
+        self.scripts.allow_all.load(Ordering::Relaxed)
     }
 
     /// Puts a condition into force, or out of it.

@@ -49,6 +49,8 @@ pub struct Ctx<'a> {
     pub frozen: bool,
     /// Whether the command may wait for its keys, and whether it wants to.
     pub waits: Waits,
+    /// Whether a script asks.
+    pub scripted: bool,
     /// Whether anything was changed since the command began, in number of changes.
     pub dirty: u64,
     /// Whether the command has said itself what to propagate.

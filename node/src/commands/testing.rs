@@ -131,6 +131,7 @@ impl Node {
             no_touch: false,
             frozen: false,
             waits: Waits::Never,
+            scripted: false,
             dirty: 0,
             propagated: false,
         }

@@ -365,6 +365,10 @@ directives! {
     napi_busy_poll_us: u64 = 0, int(0, 1_000_000), "napi-busy-poll-us", [FIXED OWN];
     /// Bytes of the stream kept on disk for replicas that come back; 0 for none.
     repl_log_size: u64 = 0, memory(0, LONG_MAX), "repl-log-size", [];
+    /// Bytes that the scripts of a core may use, and its functions as well; 0 = any number.
+    script_memory_limit: u64 = 512 << 20, memory(0, LONG_MAX), "script-memory-limit", [];
+    /// Calls, returns and turns of loops after which a script is ended; 0 = never.
+    script_step_limit: u64 = 10_000_000_000, int(0, i64::MAX), "script-step-limit", [];
     /// Microseconds that a core looks for work before it sleeps; without effect where cores outnumber processors.
     spin_us: u64 = 0, int(0, 1_000_000), "spin-us", [];
     /// Whether the kernel polls the cores' submission queues, which takes a processor each.

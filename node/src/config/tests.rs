@@ -47,6 +47,8 @@ const OWN: &[&str] = &[
     "napi-busy-poll-us",
     "rdb-key-save-delay",
     "repl-log-size",
+    "script-memory-limit",
+    "script-step-limit",
     "set-max-listpack-entries",
     "set-max-listpack-value",
     "spin-us",

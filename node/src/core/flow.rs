@@ -203,8 +203,10 @@ impl Core {
             }
         }
         if let Some(conn) = self.conn(token) {
-            conn.pending = pending;
+            // What has come meanwhile: while a script of this client took too long.
+            let later = std::mem::replace(&mut conn.pending, pending);
             conn.pending.consume(at);
+            conn.pending.extend_from_slice(&later);
             if unfinished && !conn.unfinished {
                 conn.unfinished = true;
                 self.unfinished.push(token);
@@ -346,9 +348,10 @@ impl Core {
     /// Ends a connection: whatever is under way is cancelled, and its slot is freed when the kernel has let go of it.
     pub(crate) fn close(&mut self, token: Token) {
         let Some(conn) = self.conn(token) else { return };
-        if conn.closing == Closing::Now {
+        if conn.closing == Closing::Now || self.is_held_open(token) {
             return;
         }
+        let Some(conn) = self.conn(token) else { return };
         conn.closing = Closing::Now;
         conn.say_farewell();
         if conn.in_use_by_kernel() {

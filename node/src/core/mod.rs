@@ -13,6 +13,7 @@ mod pause;
 mod posts;
 mod readers;
 mod requests;
+mod restricted;
 mod secure;
 mod transactions;
 mod waits;
@@ -71,6 +72,10 @@ pub struct Core {
     pub replication: Option<Box<Replication>>,
     /// The way to the service thread.
     pub service: crate::service::ServiceSender,
+    /// Its interpreters.
+    pub(crate) scripting: crate::scripting::Scripting,
+    /// The client whose script takes too long, and whether it is to be closed after that.
+    held_open: Option<(Token, bool)>,
     pub(crate) slowlog: crate::server::slowlog::SlowLog,
     /// While a transaction is executed that may ask for it: what the other cores say of themselves.
     pub(crate) facts_for_exec: Vec<CoreFacts>,
@@ -143,6 +148,7 @@ impl Core {
         for shard in parts.exec.shards.iter_mut().flatten() {
             shard.watch.set_totals(&parts.shared.tracking);
         }
+        parts.exec.scripts = Arc::clone(&parts.shared.scripts);
         let buffers = BufferRing::new(&mut ring)?;
         let posts = posts::Outgoing::new(parts.peers.len());
         Ok(Core {
@@ -163,6 +169,8 @@ impl Core {
             shared: parts.shared,
             replication: parts.replication,
             service: parts.service,
+            scripting: crate::scripting::Scripting::default(),
+            held_open: None,
             slowlog: crate::server::slowlog::SlowLog::default(),
             facts_for_exec: Vec::new(),
             monitors: Vec::new(),

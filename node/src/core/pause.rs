@@ -56,7 +56,7 @@ impl Core {
     }
 
     /// Keeps a request, and what its client sends after it, until the pause is over.
-    pub(super) fn pause(&mut self, token: Token, request: OwnedRequest) {
+    pub(crate) fn pause(&mut self, token: Token, request: OwnedRequest) {
         let Some(conn) = self.conn(token) else { return };
         conn.stall = Stall::Paused;
         self.shared.blocked_clients.fetch_add(1, Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// Whether this request has to wait for the end of a pause. Replicas are never paused: they only acknowledge.
-    pub(super) fn is_paused(&mut self, token: Token, name: &str, spreads: bool) -> bool {
+    pub(crate) fn is_paused(&mut self, token: Token, name: &str, spreads: bool) -> bool {
         let gates = self.exec.gates;
         if !gates.has(Gate::PausedWrites) {
             return false;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use koltso_proto::resp::Reply;
 use slab::Slab;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Messages on their way out of this core, and the place where messages are encoded.
 pub(super) struct Outgoing {
@@ -83,6 +84,34 @@ impl Core {
         let Some(conn) = self.conn(token) else { return };
         let receipt = Receipt::new(home, token, conn.await_receipt(), muted, cores.len(), receivers);
         self.pass_on(&cores, Posting { receipt: Some(receipt), ..posting });
+    }
+
+    /// Publishes a message for a script, and says how many have received it. Waits for other cores, so only one core at a time may
+    /// do that: the one that holds every shard.
+    pub(crate) fn publish_and_wait(&mut self, kind: Kind, channel: &[u8], message: &[u8]) -> usize {
+        // What has happened to keys was before it.
+        self.post_events();
+        let posting = Posting::new(kind, channel, message, None);
+        let receivers = self.deliver(&posting);
+        let cores = self.interested(&posting);
+        let holds_all = self.exec.shards.iter().all(Option::is_some);
+        if cores.is_empty() || !holds_all {
+            self.pass_on(&cores, posting);
+            return receivers;
+        }
+        // No connection waits for it.
+        let nobody = Token { index: u32::MAX, generation: 0 };
+        let receipt = Receipt::new(self.exec.id, nobody, 0, true, cores.len(), receivers);
+        let posting = Arc::new(Posting { receipt: Some(receipt), ..posting });
+        self.posts.any = true;
+        cores.iter().for_each(|&core| self.posts.waiting[core].push(Arc::clone(&posting)));
+        self.flush_posts();
+        let Some(receipt) = &posting.receipt else { return receivers };
+        // A core that stops delivers nothing any more.
+        while !receipt.is_complete() && !self.shared.stopping.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        receipt.receivers()
     }
 
     /// Publishes a message that nobody waits for: an event, or one of our primary's stream.

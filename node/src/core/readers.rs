@@ -1,7 +1,7 @@
 //! Clients that track keys: telling them what was changed. See [`crate::tracking`].
 
 use super::{Core, Message};
-use crate::connection::{Closing, Token};
+use crate::connection::{Closing, OwnedRequest, Token};
 use crate::dispatch::executor::Executor;
 use crate::dispatch::shard_set::ShardSet;
 use crate::tracking::{Invalidation, Tracker};
@@ -18,9 +18,12 @@ impl Executor {
     /// A client has asked for what the keys of this request hold: they are remembered, if all it did was to read.
     #[cold]
     pub fn remember(&mut self, spec: &CommandSpec, args: Args<'_>, tracker: &Arc<Tracker>) {
-        if !spec.flags.has(Flags::READONLY) {
-            return;
+        if spec.flags.has(Flags::READONLY) {
+            self.remember_keys(spec, args, tracker);
         }
+    }
+
+    fn remember_keys(&mut self, spec: &CommandSpec, args: Args<'_>, tracker: &Arc<Tracker>) {
         let Ok(keys) = spec.keys(args.len(), |i| args.get(i)) else { return };
         let keys_max = self.config.tracking_table_max_keys;
         for (position, _) in keys.iter() {
@@ -62,8 +65,17 @@ impl Executor {
 
 impl Core {
     /// A client of this core, if it tracks keys.
-    pub(super) fn tracker_of(&mut self, token: Token) -> Option<Arc<Tracker>> {
+    pub(crate) fn tracker_of(&mut self, token: Token) -> Option<Arc<Tracker>> {
         self.conn(token)?.session.tracks().cloned()
+    }
+
+    /// A script of a client has read something: the keys that it declares are remembered, as in Redis, and none that it does not.
+    pub(crate) fn remember_declared(&mut self, token: Token, command: &OwnedRequest) {
+        let session = self.conns.get(token.index as usize).map(|conn| &conn.session);
+        let tracker = session.filter(|session| session.remembers()).and_then(|session| session.tracks().cloned());
+        if let (Some(tracker), Some(spec)) = (tracker, self.exec.spec_of(command.args())) {
+            self.exec.remember_keys(spec, command.args(), &tracker);
+        }
     }
 
     /// A client of this core has executed a command: what it has read is remembered, if it wants that.

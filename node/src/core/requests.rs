@@ -10,6 +10,7 @@ use crate::dispatch::hop::Batch;
 use crate::dispatch::registry::{Command, Run, ServerHandler};
 use crate::dispatch::shard_set::ShardSet;
 use crate::logging::notice;
+use crate::scripting::ScriptFlags;
 use crate::shared::{Asked, Gate};
 use koltso_proto::command::{CommandSpec, Flags};
 use koltso_proto::resp::Reply;
@@ -150,7 +151,7 @@ impl Core {
         let transaction = self.conns.get(token.index as usize).and_then(|conn| conn.session.transaction.as_deref());
         let asked = match transaction {
             Some(transaction) if command.spec.name == "exec" => transaction.asked,
-            _ => Asked::of(command, spec.flags),
+            _ => self.asked_by(command, spec, &request),
         };
         match self.exec.judge(asked) {
             Verdict::Refuse(error) => {
@@ -163,6 +164,18 @@ impl Core {
                 None
             }
             Verdict::Go | Verdict::Core => Some(request),
+        }
+    }
+
+    /// What a request asks for; a script may say itself what it does.
+    pub(super) fn asked_by(&self, command: &Command, spec: &'static CommandSpec, request: &OwnedRequest) -> Asked {
+        let asked = Asked::of(command, spec.flags);
+        match self.script_flags(spec, request.args()) {
+            None => asked,
+            Some(flags) => {
+                let write = !flags.has(ScriptFlags::NO_WRITES);
+                Asked { write, spreads: write, stale: flags.has(ScriptFlags::ALLOW_STALE), ..asked }
+            }
         }
     }
 
@@ -280,7 +293,7 @@ impl Core {
         }
     }
 
-    pub(super) fn who(&mut self, token: Token) -> Option<(Who, bool)> {
+    pub(crate) fn who(&mut self, token: Token) -> Option<(Who, bool)> {
         let conn = self.conn(token)?;
         let who = Who { db: conn.session.db, no_touch: conn.session.no_touch, origin: Origin::Client };
         Some((who, conn.output.reply.resp3))

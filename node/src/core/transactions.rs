@@ -7,16 +7,16 @@ use crate::dispatch::gates::OOM;
 use crate::dispatch::registry::{Command, Run};
 use crate::dispatch::shard_set::ShardSet;
 use crate::info::CoreFacts;
-use crate::shared::Asked;
 use koltso_proto::command::CommandSpec;
 use koltso_proto::resp::Reply;
 
 impl Core {
     /// Keeps a command for the `EXEC` of its transaction.
-    pub(super) fn queue(&mut self, token: Token, command: &Command, spec: &CommandSpec, request: OwnedRequest) {
+    pub(super) fn queue(&mut self, token: Token, command: &Command, spec: &'static CommandSpec, request: OwnedRequest) {
+        let asked = self.asked_by(command, spec, &request);
         let Some(conn) = self.conn(token) else { return };
         if let Some(transaction) = &mut conn.session.transaction {
-            transaction.asked = transaction.asked.and(Asked::of(command, spec.flags));
+            transaction.asked = transaction.asked.and(asked);
             transaction.len += request.len();
             transaction.commands.push((command.spec.index() as u16, request));
         }

@@ -13,6 +13,7 @@ use crate::commands::{Ctx, Handler, Origin};
 use crate::config::Config;
 use crate::connection::{Connection, OwnedRequest, ReplyMode, Token};
 use crate::effects::EffectBuffer;
+use crate::scripting::store::Store;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
 use crate::shard::watch::Key;
@@ -88,6 +89,8 @@ pub struct Executor {
     pub leftovers_counted: u64,
     /// What cores know of each other about memory.
     pub pressure: Arc<Pressure>,
+    /// Scripts and libraries.
+    pub scripts: Arc<Store>,
     /// Whether there is more to evict than was possible at once.
     pub evicting: bool,
     /// Shards whose cores are to be told at the end of this turn that they have to evict.
@@ -133,6 +136,7 @@ impl Executor {
             snapshot: Arc::default(),
             leftovers_counted: 0,
             pressure: Arc::new(Pressure::new(cores)),
+            scripts: Arc::new(Store::new(cores)),
             evicting: false,
             relief: ShardSet::default(),
             rng: SmallRng::from_rng(&mut rand::rng()),
@@ -402,6 +406,7 @@ impl Executor {
             no_touch: who.no_touch,
             frozen: self.gates.has(Gate::PausedWrites),
             waits: Waits::Never,
+            scripted: false,
             dirty: 0,
             propagated: false,
         }

@@ -23,7 +23,13 @@ impl Asked {
         // A container says nothing of what its subcommands do.
         let write = command.write || flags.has(Flags::WRITE);
         let spreads = write || flags.has(Flags::MAY_REPLICATE);
-        Asked { write, spreads, stale: flags.has(Flags::STALE), loading: flags.has(Flags::LOADING) }
+        Asked {
+            write,
+            spreads,
+            stale: flags.has(Flags::STALE),
+            loading: flags.has(Flags::LOADING),
+            when_busy: flags.has(Flags::ALLOW_BUSY),
+        }
     }
 }
 
@@ -59,10 +65,22 @@ impl Executor {
         if gates.has(Gate::Loading) && !asked.loading {
             return Verdict::Refuse(LOADING.into());
         }
+        if gates.has(Gate::Busy)
+            && !asked.when_busy
+            && let Some(error) = self.scripts.busy.error()
+        {
+            return Verdict::Refuse(error.into());
+        }
         if gates.has(Gate::PausedAll) || (gates.has(Gate::PausedWrites) && asked.spreads) || gates.has(Gate::Monitor) {
             return Verdict::Core;
         }
         Verdict::Go
+    }
+
+    /// Why a script may not write now, if that is so.
+    pub fn why_not_write(&self) -> Option<&'static str> {
+        let reasons = [(Gate::ReadOnly, READONLY), (Gate::SaveFailed, MISCONF), (Gate::FewReplicas, NOREPLICAS)];
+        reasons.into_iter().find(|(gate, _)| self.gates.has(*gate)).map(|(_, error)| error)
     }
 
     /// Whether this node is a replica that takes no writes.

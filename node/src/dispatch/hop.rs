@@ -70,6 +70,18 @@ impl Batch {
         self.bytes.capacity() + self.replies.buf.capacity() + self.spans.capacity() * size_of::<Span>()
     }
 
+    /// Answers all its requests with an error; not if one of them is of our primary. Says whether it did.
+    pub fn refuse(&mut self, error: &str) -> bool {
+        if self.hops.iter().any(|hop| hop.asker.origin == Origin::Primary) {
+            return false;
+        }
+        for hop in &mut self.hops {
+            self.replies.error(error);
+            hop.reply_end = self.replies.buf.len();
+        }
+        true
+    }
+
     /// The replies, each with the asker it belongs to.
     pub fn replies(&self) -> impl Iterator<Item = (Asker, &[u8])> {
         let mut start = 0;

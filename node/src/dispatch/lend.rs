@@ -30,6 +30,10 @@ pub struct Lending {
     requests: VecDeque<usize>,
     /// Whether this core's own shard is held for the job at the front, and must not be lent.
     reserved: bool,
+    /// Whether a script is being run for too long: nobody else may use data here meanwhile.
+    pub frozen: bool,
+    /// Whether that has been so, and things wait that may go on after the job.
+    pub thaws: bool,
     /// Whether a job is being run: what it asks for itself has to wait until its own shards are back.
     running: bool,
     /// Batches from other cores that wait for this core's shard.
@@ -110,6 +114,10 @@ impl Core {
             self.lending.reserved = false;
             self.serve_lend_requests();
         }
+        if std::mem::take(&mut self.lending.thaws) && self.exec.shards[id].is_some() {
+            self.resume_shard_work();
+            self.serve_lend_requests();
+        }
     }
 
     /// Another core asks for this core's shard.
@@ -120,7 +128,7 @@ impl Core {
 
     fn serve_lend_requests(&mut self) {
         let id = self.exec.id;
-        if self.lending.reserved || self.exec.shards[id].is_none() {
+        if self.lending.reserved || self.lending.frozen || self.exec.shards[id].is_none() {
             return;
         }
         if let Some(to) = self.lending.requests.pop_front() {
@@ -146,6 +154,16 @@ impl Core {
     pub fn on_shard_returned(&mut self, shard: Box<Shard>) {
         let id = self.exec.id;
         self.exec.shards[id] = Some(shard);
+        if self.lending.frozen {
+            return;
+        }
+        self.resume_shard_work();
+        self.advance_jobs();
+        self.serve_lend_requests();
+    }
+
+    /// This core's own shard can be used again: what has waited for it goes on.
+    fn resume_shard_work(&mut self) {
         while let Some((entries, guard)) = self.lending.staged.pop_front() {
             self.on_stage(entries, guard);
         }
@@ -155,17 +173,21 @@ impl Core {
         for token in std::mem::take(&mut self.lending.stalled) {
             self.unstall(token, Stall::ShardAway);
         }
-        self.advance_jobs();
-        self.serve_lend_requests();
     }
 
     /// Another core sends requests for this core's shard.
     pub fn on_batch(&mut self, mut batch: Box<super::hop::Batch>) {
-        if self.exec.shards[self.exec.id].is_none() {
+        let to = batch.from;
+        if self.lending.frozen
+            && let Some(error) = self.shared.scripts.busy.error()
+            && batch.refuse(error)
+        {
+            return self.send(to, Message::BatchDone(batch));
+        }
+        if self.exec.shards[self.exec.id].is_none() || self.lending.frozen {
             self.lending.batches.push_back(batch);
             return;
         }
-        let to = batch.from;
         let slow_before = self.exec.slow.len();
         self.exec.run_batch(&mut batch);
         if self.exec.slow.len() > slow_before {
@@ -185,6 +207,6 @@ impl Core {
 
     /// Whether nothing is being borrowed.
     pub fn has_jobs(&self) -> bool {
-        !self.lending.jobs.is_empty()
+        self.lending.frozen || !self.lending.jobs.is_empty()
     }
 }

@@ -61,7 +61,8 @@ pub struct Registry {
 const ALL_KEYS: &[&str] = &["keys", "scan", "dbsize", "randomkey", "flushall", "flushdb", "swapdb"];
 
 /// Commands about the server that look at data, too.
-const ASK_SHARDS: &[&str] = &["debug", "info", "memory"];
+const ASK_SHARDS: &[&str] =
+    &["debug", "eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro", "function", "info", "memory"];
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 

@@ -154,6 +154,22 @@ impl Tally {
         self.commands[index].rejected += 1;
     }
 
+    /// A command has failed with an error that is counted already, or not to be.
+    #[cold]
+    pub fn note_failed(&mut self, index: usize) {
+        self.commands[index].failed += 1;
+    }
+
+    /// The last error that was counted will be counted once more, with the reply.
+    #[cold]
+    pub fn uncount_error(&mut self, text: &[u8]) {
+        self.errors = self.errors.saturating_sub(1);
+        let code = code_of(text);
+        if let Some((_, count)) = self.codes.iter_mut().find(|(known, _)| known.as_bytes() == code) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Errors so far are nobody's.
     pub fn forgive(&mut self) {
         self.errors_blamed = self.errors_ever;
@@ -172,8 +188,7 @@ impl Tally {
     pub fn note_error(&mut self, text: &[u8]) {
         self.errors += 1;
         self.errors_ever += 1;
-        let code = text.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
-        let code = &code[..code.len().min(CODE_LEN_MAX)];
+        let code = code_of(text);
         match self.codes.iter().position(|(known, _)| known.as_bytes() == code) {
             Some(at) => self.codes[at].1 += 1,
             None if self.codes.len() < CODES_MAX => self.codes.push((String::from_utf8_lossy(code).into_owned(), 1)),
@@ -196,6 +211,12 @@ impl Tally {
     pub fn reset(&mut self) {
         *self = Tally::default();
     }
+}
+
+/// The code that the text of an error begins with.
+fn code_of(text: &[u8]) -> &[u8] {
+    let code = text.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
+    &code[..code.len().min(CODE_LEN_MAX)]
 }
 
 #[cfg(test)]

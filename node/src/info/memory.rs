@@ -94,7 +94,7 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("allocator_active", memory.resident);
     report.put("allocator_resident", memory.resident);
     report.put_bytes("total_system_memory", process::machine_memory());
-    scripts(report);
+    scripts(report, facts);
     report.put("maxmemory", facts.config.maxmemory);
     report.put("maxmemory_human", human(facts.config.maxmemory));
     report.put("maxmemory_policy", facts.config.maxmemory_policy.word());
@@ -119,27 +119,23 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("lazyfreed_objects", 0);
 }
 
-/// There are no scripts yet.
-fn scripts(report: &mut Report) {
-    report.put("used_memory_lua", 0);
-    report.put("used_memory_vm_eval", 0);
-    report.put("used_memory_lua_human", human(0));
-    for name in [
-        "used_memory_scripts_eval",
-        "number_of_cached_scripts",
-        "number_of_functions",
-        "number_of_libraries",
-        "used_memory_vm_functions",
-    ] {
-        report.put(name, 0);
-    }
-    for name in ["used_memory_vm_total", "used_memory_functions", "used_memory_scripts"] {
-        if name == "used_memory_functions" {
-            report.put(name, 0);
-        } else {
-            report.put_bytes(name, 0);
-        }
-    }
+fn scripts(report: &mut Report, facts: &Facts) {
+    let store = &facts.shared.scripts;
+    let [eval, functions] = store.memory().map(|bytes| bytes as u64);
+    let (scripts, sources) = store.scripts();
+    let libraries = store.libraries();
+    let code = libraries.len_bytes() as u64;
+    report.put("used_memory_lua", eval);
+    report.put("used_memory_vm_eval", eval);
+    report.put("used_memory_lua_human", human(eval));
+    report.put("used_memory_scripts_eval", sources);
+    report.put("number_of_cached_scripts", scripts);
+    report.put("number_of_functions", libraries.functions_count());
+    report.put("number_of_libraries", libraries.iter().len());
+    report.put("used_memory_vm_functions", functions);
+    report.put_bytes("used_memory_vm_total", eval + functions);
+    report.put("used_memory_functions", code);
+    report.put_bytes("used_memory_scripts", sources as u64 + code);
 }
 
 #[cfg(test)]

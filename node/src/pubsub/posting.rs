@@ -46,6 +46,11 @@ impl Receipt {
         self.left.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
+    /// Whether every core has delivered it.
+    pub fn is_complete(&self) -> bool {
+        self.left.load(Ordering::Acquire) == 0
+    }
+
     /// How many have received it so far.
     pub fn receivers(&self) -> usize {
         self.receivers.load(Ordering::Acquire)

@@ -16,6 +16,7 @@ use crate::dispatch::route::Route;
 use crate::dispatch::shard_set::ShardSet;
 use crate::logging::warning;
 use crate::pubsub::{Kind, Posting};
+use crate::scripting::function::Source;
 use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset};
 use koltso_proto::resp::{Args, Limits, Reply, Step, put_command};
@@ -159,6 +160,11 @@ impl Core {
     }
 
     fn apply_command(&mut self, token: Token, command: &'static Command, args: Args<'_>) -> Applied {
+        if command.spec.name == "function" {
+            // Libraries change at a moment that is one for all shards.
+            let all = ShardSet::all(self.exec.shards.len());
+            return self.borrow_and_apply(token, all, vec![(command.spec.index() as u16, OwnedRequest::new(args))]);
+        }
         if self.apply_without_keys(token, command, args) {
             return self.whole_unit(token);
         }
@@ -212,6 +218,12 @@ impl Core {
             }
             "publish" => self.apply_message(token, Kind::Channel, args),
             "spublish" => self.apply_message(token, Kind::Shard, args),
+            "eval" | "evalsha" | "fcall" => {
+                warning(
+                    "== CRITICAL == The master sends a script in the place of its effects, which this replica cannot apply",
+                );
+                true
+            }
             _ => matches!(command.run, Run::Server(_)),
         }
     }
@@ -234,6 +246,9 @@ impl Core {
         for (index, request) in &commands {
             if let Some(command) = self.exec.registry.by_index(*index) {
                 set.0 |= self.exec.shards_of(command, request.args()).0;
+                if command.spec.name == "function" {
+                    set = ShardSet::all(self.exec.shards.len());
+                }
             }
         }
         let set = if set.is_empty() { self.own_shard() } else { set };
@@ -267,6 +282,12 @@ impl Core {
 
     fn apply_borrowed(&mut self, token: Token, index: u16, request: &OwnedRequest) {
         let Some(command) = self.exec.registry.by_index(index).copied() else { return };
+        if command.spec.name == "function" {
+            if let Err(error) = self.change_libraries(request.args(), Source::DataSet) {
+                report_failure(format!("-ERR {error}").as_bytes(), request.args());
+            }
+            return;
+        }
         if self.apply_without_keys(token, &command, request.args()) {
             return;
         }

@@ -159,6 +159,8 @@ pub struct Linked {
     pub offset: Offset,
     /// The database the stream has selected; `None` = as before.
     pub stream_db: Option<DbIndex>,
+    /// The sources of the libraries of functions that a snapshot has brought.
+    pub libraries: Vec<Vec<u8>>,
 }
 
 impl Core {
@@ -327,6 +329,7 @@ impl Core {
                 shard.replica = true;
                 shard.logged = false;
             }
+            core.take_in_libraries(&linked.libraries, true);
             if let Some(replication) = &mut core.replication {
                 replication.ids.current = linked.replid;
                 replication.ids.previous = ReplId::NONE;
@@ -434,7 +437,7 @@ impl Core {
     /// Entries of a snapshot for this core's shard.
     pub fn on_stage(&mut self, entries: crate::core::Staged, guard: crate::core::StageGuard) {
         let id = self.exec.id;
-        let Some(shard) = self.exec.shards[id].as_deref_mut() else {
+        let Some(shard) = self.exec.shards[id].as_deref_mut().filter(|_| !self.lending.frozen) else {
             self.lending.staged.push_back((entries, guard));
             return;
         };

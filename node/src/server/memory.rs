@@ -72,6 +72,8 @@ fn stats(core: &mut Core, token: Token, _: &OwnedRequest) {
     with_memory(core, token, |facts, memory, reply| {
         let keys: u64 = facts.databases().iter().map(|(_, db)| db.keys).sum();
         let data = memory.used.saturating_sub(memory.startup);
+        let store = &facts.shared.scripts;
+        let ((_, scripts), functions) = (store.scripts(), store.libraries().len_bytes());
         put_stats(
             reply,
             &[
@@ -83,8 +85,8 @@ fn stats(core: &mut Core, token: Token, _: &OwnedRequest) {
                 ("clients.normal", Figure::Count(memory.clients)),
                 ("cluster.links", Figure::Count(0)),
                 ("aof.buffer", Figure::Count(0)),
-                ("lua.caches", Figure::Count(0)),
-                ("functions.caches", Figure::Count(0)),
+                ("lua.caches", Figure::Count(scripts as u64)),
+                ("functions.caches", Figure::Count(functions as u64)),
                 ("overhead.total", Figure::Count(memory.overhead())),
                 ("keys.count", Figure::Count(keys)),
                 ("keys.bytes-per-key", Figure::Count(data.checked_div(keys).unwrap_or(0))),

@@ -5,7 +5,7 @@ pub mod client;
 mod command;
 mod config;
 mod connection;
-mod container;
+pub mod container;
 mod debug;
 mod gather;
 mod info;
@@ -43,5 +43,8 @@ pub const HANDLERS: &[&[(&str, ServerHandler)]] = &[
     shutdown::HANDLERS,
     slowlog::HANDLERS,
     time::HANDLERS,
+    crate::scripting::eval::HANDLERS,
+    crate::scripting::function::HANDLERS,
+    crate::scripting::script::HANDLERS,
     transactions::HANDLERS,
 ];

@@ -80,7 +80,14 @@ fn shutdown(core: &mut Core, token: Token, request: &OwnedRequest) {
             false => b"-ERR No shutdown in progress.\r\n".to_vec(),
         });
     }
-    let manner = Manner { saves: (save || nosave).then_some(save), now, force };
+    let busy = core.shared.scripts.busy.error();
+    if let Some(error) = busy
+        && !nosave
+    {
+        return core.refuse(token, error);
+    }
+    // While a script takes too long, nothing else comes to an end.
+    let manner = Manner { saves: (save || nosave).then_some(save), now: now || busy.is_some(), force };
     let from = core.exec.id;
     core.stall(token, Stall::Lend);
     core.on_log_core(move |core| {

@@ -152,7 +152,8 @@ async fn read_snapshot(
         loaded.keys,
         started.elapsed().as_secs_f64()
     ));
-    let linked = peer.linked(replid, offset, Some(stream_db)).map_err(Failure::Load)?;
+    let mut linked = peer.linked(replid, offset, Some(stream_db)).map_err(Failure::Load)?;
+    linked.libraries = loaded.libraries;
     surroundings.on_log_core(move |core: &mut Core| core.on_link_loaded(generation, linked));
     Ok(())
 }
@@ -282,6 +283,6 @@ impl Peer {
     fn linked(mut self, replid: ReplId, offset: Offset, stream_db: Option<DbIndex>) -> Result<Linked, String> {
         let leftover = self.received.split_off(self.at);
         let transport = self.wire.into_transport().ok_or("the connection is gone")?;
-        Ok(Linked { transport, leftover, replid, offset, stream_db })
+        Ok(Linked { transport, leftover, replid, offset, stream_db, libraries: Vec::new() })
     }
 }

@@ -25,12 +25,14 @@ pub struct LoadJob {
 }
 
 /// What a file said besides its keys.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// Keys.
     pub keys: u64,
     /// The history the data belongs to, the position in it, and the database selected there.
     pub history: Option<(ReplId, Offset, DbIndex)>,
+    /// The sources of libraries of functions.
+    pub libraries: Vec<Vec<u8>>,
 }
 
 /// Loads a file.
@@ -134,6 +136,7 @@ impl Reader {
                     }
                     _ => {}
                 },
+                Some(Item::Function(source)) => self.loaded.libraries.push(source.into_owned()),
                 Some(_) => {}
             }
             if let Some(core) = full {

@@ -9,6 +9,9 @@ use koltso_proto::rdb::{Crc64, Lzf, writer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+/// The RDB version that brought libraries of functions.
+const FUNCTIONS_SINCE: u32 = 10;
+
 /// What stands in the header of a stream for replicas, so that they can continue it.
 #[derive(Clone, Copy, Debug)]
 pub struct ReplicationAux {
@@ -75,6 +78,9 @@ impl RdbOut {
             writer::put_aux_int(&mut header, "repl-offset", aux.offset.0 as i64);
         }
         writer::put_aux_int(&mut header, "aof-base", 0);
+        if version >= FUNCTIONS_SINCE {
+            chunks.libraries.iter().for_each(|library| writer::put_function(&mut header, &library.code, None));
+        }
         let left = chunks.flow.shards();
         let ready = VecDeque::from([Ready::Piece(Piece { bytes: header.into(), source: None })]);
         RdbOut {

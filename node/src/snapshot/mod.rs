@@ -19,6 +19,7 @@ use pace::{PRESSED_LEN, Pace, STEP_COST, queued_len_max};
 use crate::core::{Core, Message};
 use crate::logging::warning;
 use crate::replication::stream::ReplicaInfo;
+use crate::scripting::library::Libraries;
 use crate::shard::leftovers;
 use crate::shard::rdb_sink::{AccessNote, EncodedSink, LongString, Part, RdbOptions};
 use crate::shard::snapshot::Progress;
@@ -93,6 +94,8 @@ pub struct Chunks {
     pub queue: UnboundedReceiver<Chunk>,
     /// How much of it is under way.
     pub flow: Arc<Flow>,
+    /// The libraries of functions at the cut.
+    pub libraries: Arc<Libraries>,
 }
 
 impl EncodedSink for ChunkSink {
@@ -211,7 +214,7 @@ impl Core {
             }
         }
         self.taking = Some(Arc::clone(&flow));
-        Chunks { queue, flow }
+        Chunks { queue, flow, libraries: self.shared.scripts.libraries() }
     }
 
     /// Takes the right to the next snapshot; false if somebody has it. Two at once would spoil each other.

@@ -34,6 +34,7 @@
 //! | [`reader`] | takes a file in pieces of any size and gives items back |
 //! | [`value`] | values as the reader hands them out |
 //! | [`dump`] | `DUMP` and `RESTORE` payloads |
+//! | [`functions`] | the same of libraries |
 //! | [`survey`] | says what is in a file |
 //! | [`crc`], [`lzf`] | the checksum, the compression |
 //!
@@ -47,6 +48,7 @@ mod decode;
 pub mod dump;
 mod error;
 mod extent;
+pub mod functions;
 mod item;
 pub mod lzf;
 mod magic;

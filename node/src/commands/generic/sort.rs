@@ -179,8 +179,8 @@ fn run(cx: &mut Ctx<'_>, args: Args<'_>, may_store: bool) -> Outcome {
     if !query.is_unsorted() {
         let by = query.by;
         sort(cx, &mut elements, &query, by)?;
-    } else if is_set && query.destination.is_some() {
-        // What is stored has an order, so it should be a certain one.
+    } else if is_set && (query.destination.is_some() || cx.scripted) {
+        // What is stored has an order, so it should be a certain one; and a script may do anything with it.
         query.alphabetical = true;
         sort(cx, &mut elements, &query, None)?;
     }

@@ -192,12 +192,19 @@ fn timeout(text: &[u8]) -> Outcome<u64> {
 
 /// `XREAD [COUNT count] [BLOCK ms] STREAMS key [key …] id [id …]`.
 pub(super) fn xread(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    run(cx, &Request::parse(args, false)?)
+    let request = Request::parse(args, false)?;
+    if request.block.is_some() && cx.scripted {
+        return Err(Error::fixed("ERR xread command is not allowed with BLOCK option from scripts"));
+    }
+    run(cx, &request)
 }
 
 /// `XREADGROUP GROUP group consumer [COUNT count] [BLOCK ms] [NOACK] STREAMS key [key …] id [id …]`.
 pub(super) fn xreadgroup(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let request = Request::parse(args, true)?;
+    if request.block.is_some() && cx.scripted {
+        return Err(Error::fixed("ERR xreadgroup command is not allowed with BLOCK option from scripts"));
+    }
     // What replicas are told is what was delivered.
     cx.propagate_nothing();
     run(cx, &request)

@@ -44,6 +44,7 @@ const SUBCOMMANDS: &[Row] = &[
     ("quicklist-packed-threshold", 1, 1, accept),
     ("reload", 0, usize::MAX, reload::reload),
     ("set-active-expire", 1, 1, set_active_expire),
+    ("set-disable-deny-scripts", 1, 1, set_disable_deny_scripts),
     ("sleep", 1, 1, sleep),
     ("stringmatch-len", 2, 2, string_match),
 ];
@@ -82,6 +83,8 @@ const HELP: &[&str] = &[
     "    NOFLUSH, what is there stays, and only with MERGE may the file have the same keys.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Whether expired keys are deleted before anybody asks for them.",
+    "SET-DISABLE-DENY-SCRIPTS <0|1>",
+    "    Whether scripts may run commands that are not for them.",
     "SLEEP <seconds>",
     "    Stop all cores for some time.",
     "STRINGMATCH-LEN <length> <pattern>",
@@ -134,6 +137,12 @@ fn set_active_expire(core: &mut Core, token: Token, request: &OwnedRequest) {
     let on = request.args().get(2).first().is_some_and(|first| (b'1'..=b'9').contains(first));
     core.shared.active_expire.store(on, Ordering::Relaxed);
     core.ok(token);
+}
+
+fn set_disable_deny_scripts(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let on = parse_f64(request.args().get(2)).is_some_and(|n| n != 0.0);
+    core.shared.scripts.allow_all.store(on, Ordering::Relaxed);
+    core.reply(token, Reply::ok);
 }
 
 /// Every core stops, as Redis's only one does.

@@ -89,16 +89,21 @@ impl Core {
     fn take_in(&mut self, promise: Promise, upstream: Option<Token>, options: Options, outcome: Result<Loaded, String>) {
         self.with_all_shards(Box::new(move |core| {
             let now = core.exec.now;
-            let collides =
-                !options.flushes && !options.merges && core.exec.shards.iter().flatten().any(|shard| shard.staging_collides());
-            let outcome = outcome.and_then(|loaded| match collides {
-                false => Ok(loaded),
-                true => Err("a key of the file is there already; MERGE lets it take the place".to_string()),
+            let outcome = outcome.and_then(|loaded| {
+                let is_there = || {
+                    core.has_library_of(&loaded.libraries)
+                        || core.exec.shards.iter().flatten().any(|shard| shard.staging_collides())
+                };
+                match !options.flushes && !options.merges && is_there() {
+                    false => Ok(loaded),
+                    true => Err("a key or a library of the file is there already; MERGE lets it take the place".to_string()),
+                }
             });
             let shards = core.exec.shards.iter_mut().flatten();
             let error = match &outcome {
                 Ok(loaded) => {
                     shards.for_each(|shard| if options.flushes { shard.commit_staging() } else { shard.merge_staging(now) });
+                    core.take_in_libraries(&loaded.libraries, options.flushes);
                     core.shared.save.last_loaded.store(loaded.keys, Ordering::Relaxed);
                     notice(&format!("DB reloaded by DEBUG RELOAD: {} keys", loaded.keys));
                     None
