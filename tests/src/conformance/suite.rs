@@ -22,12 +22,10 @@ const SILENCE: Duration = Duration::from_secs(60);
 const UNIT_DEADLINE: Duration = Duration::from_secs(240);
 
 /// What the suite's helpers insist on before any test can say something, and what they are told instead.
-const ADAPTED: [(&str, &str); 4] = [
+const ADAPTED: [(&str, &str); 3] = [
     // Units ask for it around tests of other things. To be taken out when there is an append-only file.
     ("        r config set $param $val\n", "        if {$param ne {appendonly}} {r config set $param $val}\n"),
     ("        if {$param == \"appendonly\" && $val == \"yes\"} {\n", "        if 0 {\n"),
-    // Sent before each unit. To be taken out together with the exception for `unit/functions`.
-    ("    r function flush\n", "    catch {r function flush}\n"),
     // Small lists are listpacks as from Redis 7.2. A third of the tests of lists begin with their encoding.
     (
         "    set val [r object encoding $key]\n",
