@@ -47,8 +47,8 @@ pub struct EffectBuffer {
     loose_len: usize,
     /// Whether what is pushed now is.
     loose: bool,
-    /// Whether a unit has begun and not ended.
-    open: bool,
+    /// How many units have begun and not ended: what happens in the midst of one belongs to it.
+    open: u32,
     /// Whether what is pushed is left out: a script does not want it to reach anybody.
     muted: bool,
     /// What it means for those who have subscribed to changes of keys.
@@ -56,12 +56,15 @@ pub struct EffectBuffer {
 }
 
 impl EffectBuffer {
-    /// Starts a unit: what is pushed until [`end_unit`](Self::end_unit) reaches replicas together or not at all.
+    /// Starts a unit: what is pushed until [`end_unit`](Self::end_unit) reaches replicas together or not at all. In the midst of
+    /// another it is a part of that.
     #[inline]
     pub fn begin_unit(&mut self) {
-        self.unit_len = 0;
-        self.loose_len = 0;
-        self.open = true;
+        if self.open == 0 {
+            self.unit_len = 0;
+            self.loose_len = 0;
+        }
+        self.open += 1;
     }
 
     /// Says that what is pushed from now on need not reach replicas together: keys that expire where a command comes across them.
@@ -69,16 +72,20 @@ impl EffectBuffer {
         self.loose = loose;
     }
 
-    /// Leaves out what is pushed from now on, or no longer.
+    /// Leaves out what is [pushed](Self::push) from now on, or no longer.
     pub fn mute(&mut self, muted: bool) {
         self.muted = muted;
     }
 
-    /// Appends one command to the unit.
+    /// Appends one command to the unit, if it is wanted.
     pub fn push<'a>(&mut self, db: DbIndex, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
-        if self.muted {
-            return;
+        if !self.muted {
+            self.push_always(db, args);
         }
+    }
+
+    /// Appends one command to the unit, whatever a script wants: what is none of its doing, such as that a key's time is over.
+    pub fn push_always<'a>(&mut self, db: DbIndex, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
         let need: usize = args.clone().map(|arg| arg.len() + 16).sum::<usize>() + 64;
         if self.buf.capacity() - self.buf.len() < need {
             self.buf.reserve(need.max(CHUNK_LEN));
@@ -106,15 +113,15 @@ impl EffectBuffer {
     /// Appends one command that is a unit by itself.
     pub fn push_unit<'a>(&mut self, db: DbIndex, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
         self.begin_unit();
-        self.push(db, args);
+        self.push_always(db, args);
         self.end_unit();
     }
 
     /// Ends the unit, wrapping it in `MULTI`/`EXEC` if it is more than one command, unless it holds only independent ones.
     #[inline]
     pub fn end_unit(&mut self) {
-        self.open = false;
-        if self.unit_len > 1 && self.unit_len > self.loose_len {
+        self.open = self.open.saturating_sub(1);
+        if self.open == 0 && self.unit_len > 1 && self.unit_len > self.loose_len {
             self.wrap_unit();
         }
     }
@@ -142,7 +149,7 @@ impl EffectBuffer {
 
     /// Takes what is waiting, for the log; nothing while a unit is open, which reaches the log whole.
     pub fn take(&mut self) -> Option<Batch> {
-        if self.open && self.unit_len > 0 {
+        if self.open > 0 && self.unit_len > 0 {
             return None;
         }
         let (first_db, last_db) = self.dbs.take()?;
@@ -201,6 +208,22 @@ mod tests {
             effects.end_unit();
             assert_eq!(text(&effects.take().unwrap()).contains("MULTI"), bound);
         }
+    }
+
+    #[test]
+    fn what_happens_in_the_midst_of_a_unit_belongs_to_it() {
+        let mut effects = EffectBuffer::default();
+        effects.begin_unit();
+        push(&mut effects, 0, &["DEL", "a"]);
+        effects.push_unit(DbIndex(0), [&b"DEL"[..], b"b"].into_iter());
+        assert!(effects.take().is_none());
+        effects.mute(true);
+        push(&mut effects, 0, &["DEL", "unwanted"]);
+        effects.push_always(DbIndex(0), [&b"DEL"[..], b"expired"].into_iter());
+        effects.mute(false);
+        effects.end_unit();
+        let batch = effects.take().unwrap();
+        assert_eq!(text(&batch), "*1 $5 MULTI *2 $3 DEL $1 a *2 $3 DEL $1 b *2 $3 DEL $7 expired *1 $4 EXEC ");
     }
 
     #[test]

@@ -542,6 +542,29 @@ fn a_message_of_a_script_reaches_subscribers_of_every_core_and_counts_them() {
 }
 
 /// A script runs in the name of its client: half of it would be refused if that went away first.
+/// A script that takes long lets others in now and then: what they publish goes to replicas with its writes, not between them.
+#[test]
+fn messages_published_beside_a_busy_script_do_not_tear_its_writes_apart() {
+    with_cores(|kind| {
+        let server = Server::with(kind).set("busy-reply-threshold", 100).start();
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        oracle::wait_online(&server, 1);
+        let mut publishers: Vec<Client> = (0..8).map(|_| server.client()).collect();
+        let mut runner = server.client();
+        let script = "for i = 1, 200000 do redis.call('set', 'k' .. i % 1000, string.rep('x', 100) .. i) end return 1";
+        runner.send_raw(&koltso_tests::client::encode(&["EVAL", script, "0"])).unwrap();
+        for publisher in &mut publishers {
+            publisher.send_raw(&koltso_tests::client::encode(&["PUBLISH", "channel", "message"])).unwrap();
+        }
+        assert_eq!(runner.read().unwrap().int(), 1);
+        for publisher in &mut publishers {
+            let reply = publisher.read().unwrap();
+            assert!(!reply.is_error() || reply.error().starts_with("BUSY"), "{reply:?}");
+        }
+        oracle::assert_same(&server, &replica);
+    });
+}
+
 #[test]
 fn a_script_whose_client_goes_away_is_run_to_its_end() {
     with_cores(|kind| {

@@ -188,7 +188,7 @@ impl<'a> Ctx<'a> {
         }
         if self.logging() {
             let name = self.name_of_deletion();
-            self.effects.push(db, [name, key].into_iter());
+            self.effects.push_always(db, [name, key].into_iter());
         }
     }
 
@@ -227,7 +227,7 @@ impl<'a> Ctx<'a> {
                 expired.events().for_each(|(class, name)| effects.events.note(Change::Named(class, name), db, key));
             }
             if logging {
-                effects.push(db, expired.deletion());
+                effects.push_always(db, expired.deletion());
             }
         });
     }

@@ -5,7 +5,7 @@ use crate::acl::log::Context;
 use crate::commands::Origin;
 use crate::connection::{Closing, OwnedRequest, Peer, Stall, Token};
 use crate::dispatch::executor::{AWAITED_MAX, Who};
-use crate::dispatch::gates::{OOM, Verdict};
+use crate::dispatch::gates::{OOM, READONLY, Verdict};
 use crate::dispatch::hop::Batch;
 use crate::dispatch::registry::{Command, Run, ServerHandler};
 use crate::dispatch::shard_set::ShardSet;
@@ -99,7 +99,8 @@ impl Core {
             self.tell_monitors(token, &request);
         }
         if in_multi && !NOT_QUEUED.contains(&command.spec.name) {
-            if self.exec.gates.has(Gate::MaxMemory) && !self.exec.make_room() {
+            // A script in the midst of its run has the data to itself.
+            if self.exec.gates.has(Gate::MaxMemory) && !self.lending.frozen && !self.exec.make_room() {
                 self.exec.tally.note_rejected(spec.index());
                 return self.refuse(token, OOM);
             }
@@ -303,9 +304,11 @@ impl Core {
     fn execute_here(&mut self, token: Token, command: &Command, spec: &CommandSpec, request: &OwnedRequest) {
         let Some((who, resp3)) = self.who(token) else { return };
         let (Run::Keys(handler) | Run::AllKeys(handler)) = command.run else { return };
-        if self.exec.lacks_room(command) {
+        // While it waited for shards this node may have become a replica.
+        let takes_no_writes = command.write && self.shared.gates().has(Gate::ReadOnly);
+        if takes_no_writes || self.exec.lacks_room(command) {
             self.exec.tally.note_rejected(spec.index());
-            return self.refuse(token, OOM);
+            return self.refuse(token, if takes_no_writes { READONLY } else { OOM });
         }
         let mut reply = Reply::new(resp3);
         self.exec.effects.begin_unit();

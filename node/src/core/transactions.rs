@@ -3,10 +3,11 @@
 use super::Core;
 use crate::connection::{OwnedRequest, Stall, Token, Transaction};
 use crate::dispatch::executor::Executor;
-use crate::dispatch::gates::OOM;
+use crate::dispatch::gates::{OOM, READONLY};
 use crate::dispatch::registry::{Command, Run};
 use crate::dispatch::shard_set::ShardSet;
 use crate::info::CoreFacts;
+use crate::shared::Gate;
 use koltso_proto::command::CommandSpec;
 use koltso_proto::resp::Reply;
 
@@ -91,6 +92,10 @@ impl Core {
             if spoiled {
                 return self.reply(token, Reply::null_array);
             }
+        }
+        // While it waited for its shards this node may have become a replica.
+        if transaction.asked.write && self.shared.gates().has(Gate::ReadOnly) {
+            return self.refuse(token, &format!("EXECABORT Transaction discarded because of: {READONLY}"));
         }
         let mut commands = transaction.commands.iter().filter_map(|(index, _)| self.exec.registry.by_index(*index));
         if let Some(write) = commands.find(|command| command.deny_oom)

@@ -39,7 +39,7 @@ const MISCONF: &str = "MISCONF Redis is configured to save RDB snapshots, but it
      modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails \
      (stop-writes-on-bgsave-error option). Please check the log for details about the RDB error.";
 const NOREPLICAS: &str = "NOREPLICAS Not enough good replicas to write.";
-const READONLY: &str = "READONLY You can't write against a read only replica.";
+pub const READONLY: &str = "READONLY You can't write against a read only replica.";
 const MASTERDOWN: &str = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 

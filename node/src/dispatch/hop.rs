@@ -4,11 +4,12 @@
 //! sends the same batch back with the replies in it.
 
 use super::executor::{Executor, Who};
-use super::gates::OOM;
+use super::gates::{OOM, READONLY};
 use super::registry::Run;
 use crate::commands::Origin;
 use crate::connection::Token;
 use crate::logging::warning;
+use crate::shared::Gate;
 use crate::tracking::Tracker;
 use koltso_proto::id::DbIndex;
 use koltso_proto::psync::shown;
@@ -171,12 +172,20 @@ impl Executor {
             let who = Who { db: asker.db, no_touch: asker.no_touch, origin: asker.origin };
             let index = usize::from(command);
             let command = self.registry.by_index(command);
-            let no_room = asker.origin == Origin::Client && command.is_some_and(|command| self.lacks_room(command));
+            let by_client = command.filter(|_| asker.origin == Origin::Client);
+            // Since it was judged, this node may have become a replica.
+            let read_only = self.gates.has(Gate::ReadOnly) && by_client.is_some_and(|command| command.write);
+            let refusal = match by_client {
+                Some(_) if read_only => Some(READONLY),
+                Some(command) if self.lacks_room(command) => Some(OOM),
+                _ => None,
+            };
             let start = batch.replies.buf.len();
             match command.map(|command| (command.run, command.timed)) {
-                _ if no_room => {
-                    batch.replies.error(OOM);
-                    self.tally.note_error(OOM.as_bytes());
+                _ if refusal.is_some() => {
+                    let error = refusal.unwrap_or_default();
+                    batch.replies.error(error);
+                    self.tally.note_error(error.as_bytes());
                     self.tally.note_rejected(index);
                 }
                 Some((Run::Keys(handler) | Run::AllKeys(handler), timed)) => {

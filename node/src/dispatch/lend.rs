@@ -157,6 +157,8 @@ impl Core {
         if self.lending.frozen {
             return;
         }
+        // What has waited is judged by what this node has become meanwhile.
+        self.exec.gates = self.shared.gates();
         self.resume_shard_work();
         self.advance_jobs();
         self.serve_lend_requests();

@@ -103,7 +103,8 @@ impl Executor {
     /// there is more to do.
     pub fn go_on_evicting(&mut self) -> bool {
         if (self.evicting || self.gates.has(Gate::MaxMemory)) && self.shards[self.id].is_some() {
-            let may = !(self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory);
+            let excepted = self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory;
+            let may = !excepted && !self.gates.has(Gate::PausedWrites);
             self.evicting = may && !self.has_room() && self.evict_or_ask_others() == Evicted::NotYet;
             return self.evicting;
         }
@@ -218,9 +219,7 @@ impl Executor {
         self.effects.events.push(NotifyFlags::EVICTED, "evicted", db, &key);
         if logged {
             let name: &[u8] = if self.config.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
-            self.effects.begin_unit();
-            self.effects.push(db, [name, &key[..]].into_iter());
-            self.effects.end_unit();
+            self.effects.push_unit(db, [name, &key[..]].into_iter());
         }
         true
     }

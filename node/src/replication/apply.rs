@@ -281,6 +281,10 @@ impl Core {
     }
 
     fn apply_borrowed(&mut self, token: Token, index: u16, request: &OwnedRequest) {
+        // What comes from a link that is gone does not enter the log either.
+        if self.conn(token).is_none() {
+            return;
+        }
         let Some(command) = self.exec.registry.by_index(index).copied() else { return };
         if command.spec.name == "function" {
             if let Err(error) = self.change_libraries(request.args(), Source::DataSet) {

@@ -116,11 +116,18 @@ impl Table {
         }
         let entry = self.place(key).map(|at| self.take(at));
         self.totals.keys.fetch_sub(u64::from(entry.is_some()), Ordering::Relaxed);
-        if entry.is_none() && broadcast.is_empty() {
+        if entry.is_none() && (broadcast.is_empty() || self.was_just_told(key, broadcast, is_asked_for)) {
             return;
         }
         let (key, readers) = entry.map_or_else(|| (key.into(), Vec::new()), |entry| (entry.key, entry.readers));
         self.told.push(Invalidation { key: Some(key), readers, broadcast, is_asked_for, writer: None });
+    }
+
+    /// Whether what was told last is just this: a script may change one key many times.
+    fn was_just_told(&self, key: &[u8], broadcast: ShardSet, is_asked_for: bool) -> bool {
+        let same = |last: &Invalidation| last.key.as_deref() == Some(key) && last.is_asked_for == is_asked_for;
+        let covers = |last: &Invalidation| last.broadcast == broadcast && last.writer.is_none();
+        self.told.last().is_some_and(|last| same(last) && covers(last))
     }
 
     /// Everything may have changed: a database was flushed, or is another.
