@@ -190,6 +190,8 @@ impl Core {
             self.lending.batches.push_back(batch);
             return;
         }
+        // Who sent it may know more of the node's role than this turn began with.
+        self.exec.gates = self.shared.gates();
         let slow_before = self.exec.slow.len();
         self.exec.run_batch(&mut batch);
         if self.exec.slow.len() > slow_before {
