@@ -239,7 +239,8 @@ fn a_synchronisation_step_by_step() {
             let primary = Server::start(above);
             dataset::bulk(&mut primary.client(), 25_000, 100);
             let proxy = Proxy::to(primary.port());
-            proxy.throttle(3_000_000);
+            // Slow enough that nobody comes too late to see it.
+            proxy.throttle(1_000_000);
             // 1. The replica asks on start.
             let replica = Server::with(below).replica_of(proxy.port()).start();
             // 2. The primary makes a point-in-time copy while it goes on answering. 3. What changes meanwhile is kept.
