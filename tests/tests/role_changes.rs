@@ -1,9 +1,11 @@
 //! A role that changes while replicas are being served: nobody loses what was written for him before.
 
-use koltso_tests::oracle::{wait_caught_up, wait_link_up};
+use koltso_tests::oracle::{Syncs, assert_same, wait_caught_up, wait_link_up};
 use koltso_tests::raw::{Psync, RawReplica};
 use koltso_tests::server::free_port;
 use koltso_tests::{Kind, Server, with_cores};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 /// More than sockets and windows take in: a replica that does not read stays in its transfer.
 const KEYS: &str = "48";
@@ -72,5 +74,59 @@ fn a_promoted_replica_ends_its_transfers_before_it_parts_with_those_who_read_the
         };
         assert_eq!(new, middle.info().text("master_replid"));
         assert_ne!(new, id);
+    });
+}
+
+/// Clients on every core of a server with several, each with a key of its own.
+const WRITERS: usize = 16;
+
+/// Promotes a replica while one of its cores is busy with something else, and clients of the others try to write all the time:
+/// what is answered to them reaches the replica below.
+fn promote_among_writers(middle: &Server) {
+    let promoted = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for number in 0..WRITERS {
+            let promoted = &promoted;
+            scope.spawn(move || {
+                let mut client = middle.client();
+                let key = format!("writer {number}");
+                loop {
+                    // Asked before: at least one write of each is after the promotion.
+                    let last = promoted.load(Ordering::Acquire);
+                    let taken = !client.cmd(&["INCR", &key]).is_error();
+                    if last && taken {
+                        return;
+                    }
+                }
+            });
+        }
+        scope.spawn(|| middle.client().must(&["DEBUG", "SLEEP", "0.3"]).ok());
+        middle.client().must(&["REPLICAOF", "NO", "ONE"]).ok();
+        promoted.store(true, Ordering::Release);
+    });
+}
+
+#[test]
+fn what_a_promoted_replica_answers_reaches_its_replica_although_a_core_learns_late_of_the_promotion() {
+    with_cores(|kind| {
+        let first = Server::start(Kind::Redis);
+        let middle = Server::with(kind).replica_of(first.port()).start();
+        wait_link_up(&middle);
+        let below = Server::with(Kind::Redis).replica_of(middle.port()).start();
+        wait_link_up(&below);
+        for _ in 0..3 {
+            first.client().must(&["INCR", "of the first"]).int();
+            wait_caught_up(&mut first.client(), &mut middle.client());
+            wait_caught_up(&mut middle.client(), &mut below.client());
+            let before = Syncs::of(&middle);
+            promote_among_writers(&middle);
+            wait_link_up(&below);
+            wait_caught_up(&mut middle.client(), &mut below.client());
+            assert_same(&middle, &below);
+            assert_eq!(Syncs::of(&middle).full, before.full, "the replica below needed another copy");
+            middle.client().must(&["REPLICAOF", "127.0.0.1", &first.port().to_string()]).ok();
+            wait_link_up(&middle);
+            wait_link_up(&below);
+        }
     });
 }

@@ -50,10 +50,11 @@ impl Core {
         let pending = std::mem::take(&mut conn.pending);
         let limits = Limits::authenticated(u64::from(u32::MAX));
         let mut at = 0;
+        let mut unreadable = false;
         loop {
             let Some(conn) = self.conn(token) else { return };
             if conn.closing != Closing::No {
-                return;
+                break;
             }
             if !held && conn.stall != Stall::None {
                 break;
@@ -76,7 +77,8 @@ impl Core {
                 }
                 Err(error) => {
                     warning(&format!("The stream from MASTER cannot be read: {error}"));
-                    return self.close(token);
+                    unreadable = true;
+                    break;
                 }
             }
         }
@@ -87,6 +89,10 @@ impl Core {
             conn.pending.consume(at);
         }
         self.note_applied();
+        if unreadable {
+            // What came before has been applied and stands in the log, where the next link continues.
+            self.close(token);
+        }
     }
 
     fn stream(&mut self, token: Token) -> Option<&mut PrimaryStream> {

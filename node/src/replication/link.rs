@@ -23,6 +23,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How long to wait before connecting again after an attempt failed, in milliseconds; `REPLICAOF` itself does not wait.
 const RECONNECT_MS: u64 = 1000;
+/// When a link is connected that cannot be yet, since shards are still being told that this node follows somebody.
+const NOT_YET: UnixMs = UnixMs(u64::MAX);
 /// A link that stood for this long and then broke is made again at once, in milliseconds.
 const STOOD_MS: u64 = 1000;
 /// The pause before the second of several links that broke sooner is made again, in milliseconds; it doubles from one to the
@@ -179,11 +181,12 @@ impl Core {
         let before = replication.upstream.take();
         let generation = before.as_ref().map_or(1, |up| up.generation + 1);
         let resumable = before.as_ref().map_or(resumable, |up| up.resumable);
+        replication.promoting = false;
         replication.upstream = Some(Upstream {
             host,
             port,
             generation,
-            state: LinkState::Connect(now),
+            state: LinkState::Connect(NOT_YET),
             token: None,
             down_since: now,
             up_since: now,
@@ -203,43 +206,67 @@ impl Core {
         self.on_every_core(Core::end_all_waits);
         self.with_all_shards(Box::new(|core| {
             core.flush_effects();
+            if core.replication.as_ref().is_none_or(|replication| replication.upstream.is_none()) {
+                return;
+            }
             for shard in core.exec.shards.iter_mut().flatten() {
                 shard.abort_staging();
                 shard.replica = true;
                 shard.logged = false;
             }
+            // Now everything of our own history stands in the log, whose end the primary is told.
+            let now = core.exec.now;
+            if let Some(upstream) = core.replication.as_mut().and_then(|replication| replication.upstream.as_mut())
+                && upstream.state == LinkState::Connect(NOT_YET)
+            {
+                upstream.state = LinkState::Connect(now);
+            }
             core.connect_if_due();
         }));
     }
 
-    /// `REPLICAOF NO ONE`, on the log's core.
-    pub fn promote(&mut self) {
+    /// `REPLICAOF NO ONE`, on the log's core. The history we followed ends at once: all that was taken from its stream stands in
+    /// the log. Clients may write, and `done` is called, when every shard logs what it does: a write that comes before would be
+    /// answered, and no replica would hear of it.
+    pub fn promote(&mut self, done: impl FnOnce() + Send + 'static) {
+        self.end_followed_history();
+        self.with_all_shards(Box::new(move |core| {
+            core.become_primary();
+            done();
+        }));
+    }
+
+    fn end_followed_history(&mut self) {
         let Some(replication) = &mut self.replication else { return };
         let Some(upstream) = replication.upstream.take() else { return };
+        let end = replication.log.end();
+        replication.promoting = true;
+        replication.ids.branch(end);
+        replication.log.forget_selected();
+        notice(&format!(
+            "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
+            replication.ids.previous, replication.ids.second_offset, replication.ids.current
+        ));
         if let Some(token) = upstream.token {
             self.close(token);
         }
         logging::set_role(false);
         self.note_primary(None);
-        self.with_all_shards(Box::new(|core| {
-            let Some(replication) = &mut core.replication else { return };
-            let end = replication.log.end();
-            replication.ids.branch(end);
-            replication.log.forget_selected();
-            let logged = replication.log.is_active();
-            notice(&format!(
-                "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
-                replication.ids.previous, replication.ids.second_offset, replication.ids.current
-            ));
-            for shard in core.exec.shards.iter_mut().flatten() {
-                shard.abort_staging();
-                shard.replica = false;
-                shard.logged = logged;
-            }
-            core.part_with_replicas("this node is a primary now");
-        }));
-        self.judge_replication();
+        self.part_with_replicas("this node is a primary now");
         notice("MASTER MODE enabled");
+    }
+
+    /// With every shard here. Not if another primary has been named meanwhile.
+    fn become_primary(&mut self) {
+        let Some(replication) = self.replication.as_mut().filter(|replication| replication.upstream.is_none()) else { return };
+        replication.promoting = false;
+        let logged = replication.log.is_active();
+        for shard in self.exec.shards.iter_mut().flatten() {
+            shard.abort_staging();
+            shard.replica = false;
+            shard.logged = logged;
+        }
+        self.judge_replication();
     }
 
     /// Starts to connect, if it is time to.
@@ -324,6 +351,10 @@ impl Core {
             return self.on_link_load_failed(generation, "given up");
         }
         self.with_all_shards(Box::new(move |core| {
+            if core.link(generation).is_none() {
+                // Another role was chosen while shards were on their way; it drops what was gathered.
+                return;
+            }
             for shard in core.exec.shards.iter_mut().flatten() {
                 shard.commit_staging();
                 shard.replica = true;
@@ -413,9 +444,9 @@ impl Core {
     /// Follows a change of role or link with the conditions that commands are judged by.
     pub fn judge_replication(&mut self) {
         let config = &self.exec.config;
-        let upstream = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref());
-        let is_replica = upstream.is_some();
-        let linked = upstream.is_some_and(Upstream::is_connected);
+        let Some(replication) = &self.replication else { return };
+        let is_replica = replication.upstream.is_some() || replication.promoting;
+        let linked = replication.promoting || replication.upstream.as_ref().is_some_and(Upstream::is_connected);
         self.shared.set_gate(Gate::Replica, is_replica);
         self.shared.set_gate(Gate::ReadOnly, is_replica && config.replica_read_only);
         self.shared.set_gate(Gate::Stale, is_replica && !linked && !config.replica_serve_stale_data);

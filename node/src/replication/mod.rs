@@ -92,6 +92,8 @@ pub struct Replication {
     pub epoch: u64,
     /// Our primary, if this node is a replica.
     pub upstream: Option<Upstream>,
+    /// Whether there is none any more, but shards are still a replica's, and clients may not write yet.
+    pub promoting: bool,
     /// When the last PING went into the stream.
     pub last_ping: Instant,
     /// When replicas that wait for a snapshot last heard from us.
@@ -115,6 +117,7 @@ impl Replication {
             cutting: false,
             epoch: 0,
             upstream: None,
+            promoting: false,
             last_ping: Instant::now(),
             last_newline: Instant::now(),
             ask_acks: false,

@@ -24,10 +24,8 @@ pub const HANDLERS: &[(&str, ServerHandler)] = &[
 fn replicaof(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
     if args.is(1, "NO") && args.is(2, "ONE") {
-        return core.answer_on_log_core(token, |core| {
-            core.promote();
-            ok_bytes()
-        });
+        let Some(promise) = core.promise(token) else { return };
+        return core.on_log_core(move |core| core.promote(move || promise.keep(|_, reply| reply.ok())));
     }
     let host = String::from_utf8_lossy(args.get(1)).into_owned();
     let Some(port) = parse_i64(args.get(2)).and_then(|port| u16::try_from(port).ok()) else {
