@@ -284,6 +284,32 @@ fn rubbish_in_the_stream_is_told_and_survived() {
 }
 
 #[test]
+fn what_comes_before_rubbish_is_not_applied_twice() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let base = full(&rdb(b"\x00\x03new\x01v"));
+        let whole = [encode(&["SELECT", "0"]), encode(&["INCR", "once"]), encode(&["INCR", "other"])].concat();
+        let first = Mutex::new([base.as_slice(), &whole, b"*x\r\n"].concat());
+        let then = [b"+CONTINUE\r\n".to_vec(), encode(&["SET", "after", "1"])].concat();
+        let fake = Fake::start(
+            "PSYNC",
+            Box::new(move |stream| {
+                let first = std::mem::take(&mut *first.lock().expect("lock"));
+                stream.write_all(if first.is_empty() { &then } else { &first }).expect("send");
+                drain(stream);
+            }),
+        );
+        client.must(&["REPLICAOF", "127.0.0.1", &fake.port.to_string()]).ok();
+        wait_value(&mut client, "after", "1");
+        assert_eq!(client.must(&["GET", "once"]).text(), "1");
+        assert_eq!(client.must(&["GET", "other"]).text(), "1");
+        assert_eq!(fake.asked.try_recv().as_deref(), Ok("? -1"));
+        assert_eq!(fake.asked.try_recv(), Ok(format!("{ID} {}", 1000 + whole.len() + 1)));
+    });
+}
+
+#[test]
 fn half_a_transaction_is_not_applied_and_is_asked_for_again() {
     with_cores(|kind| {
         let server = Server::start(kind);
