@@ -251,7 +251,7 @@ pub struct Shared {
     /// Prefixes of keys whose changes clients are told.
     pub prefixes: AllPrefixes,
     /// Numbers the slow log's entries.
-    pub next_slow_id: AtomicU64,
+    pub next_slow_id: Arc<AtomicU64>,
     /// Whether keys whose time is over are deleted without being asked for (`DEBUG SET-ACTIVE-EXPIRE`).
     pub active_expire: AtomicBool,
     /// Set when the data set could not be loaded at start.
@@ -297,7 +297,7 @@ impl Shared {
             interest: (0..cores).map(|_| Interest::default()).collect(),
             tracking: Arc::default(),
             prefixes: AllPrefixes::default(),
-            next_slow_id: AtomicU64::new(0),
+            next_slow_id: Arc::default(),
             active_expire: AtomicBool::new(true),
             start_failed: AtomicBool::new(false),
             shutdown_at_ms: AtomicU64::new(0),

@@ -4,7 +4,7 @@ use super::{Core, Message};
 use crate::config::NotifyFlags;
 use crate::connection::{Closing, Peer, Stall, Token};
 use crate::server::latency::monitor::Sample;
-use crate::server::slowlog::SlowEntry;
+use crate::server::slowlog::{Long, SlowEntry};
 use crate::service::ServiceCommand;
 use crate::shard::graveyard;
 use crate::shared::{Gate, add};
@@ -274,17 +274,14 @@ impl Core {
     pub(crate) fn log_slow(&mut self) {
         let config = self.exec.config.clone();
         let max = config.slowlog_max_len as usize;
-        for (took_us, request, token) in std::mem::take(&mut self.exec.slow) {
+        for (Long { took_us, number }, request, token) in std::mem::take(&mut self.exec.slow) {
             let at_s = self.exec.now.0 / 1000;
             if config.latency_monitor_threshold > 0 && took_us / 1000 >= config.latency_monitor_threshold {
                 self.shared.latency().note("command", Sample { at_s, took_ms: took_us / 1000 });
             }
-            if config.slowlog_log_slower_than < 0 || took_us < config.slowlog_log_slower_than as u64 {
-                continue;
-            }
+            let Some(id) = number else { continue };
             let (addr, name) =
                 self.conn(token).map(|conn| (conn.session.addr.clone(), conn.session.name.clone())).unwrap_or_default();
-            let id = self.shared.next_slow_id.fetch_add(1, Ordering::Relaxed);
             let request = crate::server::secrets::without_secrets(&request).unwrap_or(request);
             let args = crate::server::slowlog::shorten(request.args());
             self.slowlog.push(SlowEntry { id, at_s, took_us, args, addr, name }, max);

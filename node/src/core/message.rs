@@ -7,7 +7,7 @@ use crate::pubsub::Posting;
 use crate::replication::stream::Handoff;
 use crate::shard::Shard;
 use crate::shard::value::Value;
-use crate::tracking::Invalidation;
+use crate::tracking::Told;
 use koltso_proto::id::{DbIndex, UnixMs};
 use std::sync::Arc;
 
@@ -37,10 +37,8 @@ pub enum Message {
     Posts(Vec<Arc<Posting>>),
     /// Messages that clients of this core have published, and that all cores have delivered.
     Receipts(Vec<Arc<Posting>>),
-    /// To clients of this core that have read keys: they were changed.
-    Invalidations(Arc<Vec<Invalidation>>),
-    /// To clients of this core that want to know of all keys with some prefix.
-    Broadcasts(Arc<Vec<Invalidation>>),
+    /// To clients of this core that track keys: what was changed.
+    Told(Told),
     /// Anything rare.
     Run(Box<dyn FnOnce(&mut Core) + Send>),
 }

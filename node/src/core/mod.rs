@@ -149,6 +149,7 @@ impl Core {
             shard.watch.set_totals(&parts.shared.tracking);
         }
         parts.exec.scripts = Arc::clone(&parts.shared.scripts);
+        parts.exec.slow_numbers = Arc::clone(&parts.shared.next_slow_id);
         let buffers = BufferRing::new(&mut ring)?;
         let posts = posts::Outgoing::new(parts.peers.len());
         Ok(Core {
@@ -221,11 +222,13 @@ impl Core {
     fn turn(&mut self) -> bool {
         self.exec.now = now_ms();
         self.coalesce.begin_turn(self.exec.now);
+        // Before the completions, which have been there since the kernel was last entered: what other cores had sent when a
+        // client sent its request, such as what it is to be told first, is seen before the request is.
+        let mut busy = self.drain_inbox();
         while let Some(completion) = self.ring.next_completion() {
             self.on_completion(completion);
         }
         self.run_unfinished();
-        let mut busy = self.drain_inbox();
         if Instant::now() >= self.next_cron {
             self.next_cron = Instant::now() + CRON_PERIOD;
             self.cron();
@@ -334,8 +337,7 @@ impl Core {
             Message::Stage(entries, guard) => self.on_stage(entries, guard),
             Message::Posts(posts) => self.on_posts(posts),
             Message::Receipts(posts) => self.on_receipts(&posts),
-            Message::Invalidations(told) => self.on_invalidations(&told),
-            Message::Broadcasts(told) => self.on_broadcasts(&told),
+            Message::Told(told) => self.on_told(&told),
             Message::Run(work) => work(self),
         }
     }

@@ -3,8 +3,7 @@
 use super::{Core, Message};
 use crate::connection::{Closing, OwnedRequest, Token};
 use crate::dispatch::executor::Executor;
-use crate::dispatch::shard_set::ShardSet;
-use crate::tracking::{Invalidation, Tracker};
+use crate::tracking::{Invalidation, Told, Tracker};
 use koltso_proto::command::{CommandSpec, Flags};
 use koltso_proto::resp::{Args, Reply};
 use std::collections::BTreeSet;
@@ -97,44 +96,68 @@ impl Core {
 
     /// At the end of a turn: tells everybody what was changed in it.
     pub(super) fn tell_those_who_track(&mut self) {
-        if !self.exec.invalidations.is_empty() {
-            self.tell_readers();
-        }
-        if !self.exec.broadcasts.is_empty() {
-            let told = Arc::new(std::mem::take(&mut self.exec.broadcasts));
-            let cores = told.iter().fold(0, |cores, told| cores | told.broadcast.0);
-            for core in ShardSet(cores).iter() {
-                match core == self.exec.id {
-                    true => self.on_broadcasts(&told),
-                    false => self.send(core, Message::Broadcasts(Arc::clone(&told))),
-                }
-            }
+        if let Some(own) = self.tell_other_cores(self.exec.id) {
+            self.on_told(&own);
         }
     }
 
-    /// Tells those who have read keys that they were changed.
+    /// In the midst of a turn: tells those who have read keys that they were changed.
     #[cold]
     pub(super) fn tell_readers(&mut self) {
         // Who was served hears of that first.
         self.tell_served();
-        let told = Arc::new(std::mem::take(&mut self.exec.invalidations));
-        let mut cores = ShardSet::default();
-        for told in told.iter() {
-            match told.key {
-                None => cores = ShardSet::all(self.peers.len()),
-                Some(_) => told.readers.iter().for_each(|reader| cores.insert(reader.core)),
-            }
+        let told = Told::new(std::mem::take(&mut self.exec.invalidations), Vec::new());
+        if let Some(own) = self.pass_on_told(told, self.exec.id) {
+            self.on_told(&own);
         }
-        for core in cores.iter() {
-            match core == self.exec.id {
-                true => self.on_invalidations(&told),
-                false => self.send(core, Message::Invalidations(Arc::clone(&told))),
+    }
+
+    /// Tells the clients of all cores but one what was changed: before whoever has changed it hears that it is done, since he may
+    /// then make them ask. Returns what those of that core are to be told, which is for after the reply if he is one of them.
+    #[inline]
+    pub(crate) fn tell_other_cores(&mut self, home: usize) -> Option<Told> {
+        if self.exec.invalidations.is_empty() && self.exec.broadcasts.is_empty() {
+            return None;
+        }
+        // Who was served hears of that first.
+        self.tell_served();
+        let told = self.take_told();
+        self.pass_on_told(told, home)
+    }
+
+    /// What is to be told, on whatever core.
+    fn take_told(&mut self) -> Told {
+        Told::new(std::mem::take(&mut self.exec.invalidations), std::mem::take(&mut self.exec.broadcasts))
+    }
+
+    /// Has all cores but one be told; returns what is for that one.
+    fn pass_on_told(&mut self, told: Told, home: usize) -> Option<Told> {
+        let cores = told.cores(self.peers.len());
+        cores.iter().filter(|&core| core != home).for_each(|core| self.send(core, Message::Told(told.clone())));
+        cores.contains(home).then_some(told)
+    }
+
+    /// Answers on another core, or on this one, and has everybody told what was changed: those of that core after the reply.
+    pub(super) fn answer_and_tell(&mut self, home: usize, answer: impl FnOnce(&mut Core) + Send + 'static) {
+        let told = self.tell_other_cores(home);
+        self.on_core(home, move |core| {
+            answer(core);
+            if let Some(told) = told {
+                core.on_told(&told);
             }
+        });
+    }
+
+    /// Clients of this core are told what was changed.
+    pub(crate) fn on_told(&mut self, told: &Told) {
+        self.on_invalidations(&told.read);
+        if !told.prefixed.is_empty() {
+            self.on_broadcasts(&told.prefixed);
         }
     }
 
     /// What clients of this core have read was changed.
-    pub(super) fn on_invalidations(&mut self, told: &[Invalidation]) {
+    fn on_invalidations(&mut self, told: &[Invalidation]) {
         let here = self.exec.id;
         for told in told {
             let Some(key) = &told.key else {
@@ -156,7 +179,7 @@ impl Core {
     }
 
     /// Keys were changed that clients of this core may have prefixes of.
-    pub(super) fn on_broadcasts(&mut self, told: &[Invalidation]) {
+    fn on_broadcasts(&mut self, told: &[Invalidation]) {
         let here = self.exec.id;
         for token in self.trackers.clone() {
             let Some(tracking) = self.conn(token).and_then(|conn| conn.session.tracking()) else { continue };

@@ -342,7 +342,7 @@ impl Core {
     }
 
     /// Another core has answered requests of this one.
-    pub(crate) fn on_batch_done(&mut self, batch: Box<Batch>) {
+    pub(crate) fn on_batch_done(&mut self, mut batch: Box<Batch>) {
         for (asker, reply) in batch.replies() {
             let Some(conn) = self.conns.get_mut(asker.token.index as usize) else { continue };
             if conn.generation != asker.token.generation {
@@ -355,6 +355,9 @@ impl Core {
                 conn.dirty = true;
                 self.dirty.push(asker.token);
             }
+        }
+        if let Some(told) = batch.told.take() {
+            self.on_told(&told);
         }
         self.exec.outbox.recycle(batch);
         self.note_applied();

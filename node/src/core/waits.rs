@@ -5,6 +5,7 @@ use crate::connection::{Closing, OwnedRequest, Stall, Token};
 use crate::dispatch::registry::Command;
 use crate::dispatch::serve::{Served, Tried};
 use crate::dispatch::shard_set::ShardSet;
+use crate::server::slowlog::Long;
 use crate::shared::Gate;
 use crate::waiting::{Asking, Waiter};
 use koltso_proto::resp::Reply;
@@ -66,13 +67,13 @@ impl Core {
                 let tried = core.exec.try_or_wait(asking);
                 core.flush_effects();
                 core.flush_events();
-                core.on_core(home, move |core| core.on_tried(token, tried));
+                core.answer_and_tell(home, move |core| core.on_tried(token, tried));
             }),
         );
     }
 
     /// Does something on a core: at once, if it is this one.
-    fn on_core(&mut self, core: usize, work: impl FnOnce(&mut Core) + Send + 'static) {
+    pub(super) fn on_core(&mut self, core: usize, work: impl FnOnce(&mut Core) + Send + 'static) {
         if core == self.exec.id {
             return work(self);
         }
@@ -91,8 +92,8 @@ impl Core {
                 self.reply(token, |reply| reply.raw(&bytes));
                 self.unstall(token, Stall::Lend);
             }
-            Tried::AnsweredLate(bytes, took_us, request) => {
-                self.exec.slow.push((took_us, request, token));
+            Tried::AnsweredLate(bytes, long, request) => {
+                self.exec.slow.push((long, request, token));
                 self.on_tried(token, Tried::Answered(bytes));
             }
             Tried::Waits(waiter, timeout_ms) => self.begin_wait(token, waiter, timeout_ms),
@@ -230,7 +231,7 @@ impl Core {
     }
 
     /// Tells clients whose wait has come to an end, and borrows shards for those who need them. True if there was anything.
-    pub(super) fn tell_served(&mut self) -> bool {
+    pub(crate) fn tell_served(&mut self) -> bool {
         if self.exec.served.is_empty() && self.exec.unserved.is_empty() {
             return false;
         }
@@ -238,7 +239,9 @@ impl Core {
         self.flush_effects();
         self.flush_events();
         for served in std::mem::take(&mut self.exec.served) {
-            self.on_core(served.waiter.asking.core, move |core| core.on_served(&served));
+            // Newer than the write that served it.
+            let long = self.exec.judge_long(served.took_us);
+            self.on_core(served.waiter.asking.core, move |core| core.on_served(&served, long));
         }
         for (key, needs) in std::mem::take(&mut self.exec.unserved) {
             self.with_shards(
@@ -257,15 +260,15 @@ impl Core {
     }
 
     /// Somebody, here or on another core, has served a client of this core.
-    fn on_served(&mut self, served: &Served) {
+    fn on_served(&mut self, served: &Served, long: Option<Long>) {
         let token = served.waiter.asking.token;
         let Some(conn) = self.conn(token) else { return };
         if conn.waiting.as_ref().is_none_or(|(waiter, _)| !Arc::ptr_eq(waiter, &served.waiter)) {
             return;
         }
         conn.session.wrote = true;
-        if let Some(took_us) = served.long_us {
-            self.exec.slow.push((took_us, served.waiter.asking.request.clone(), token));
+        if let Some(long) = long {
+            self.exec.slow.push((long, served.waiter.asking.request.clone(), token));
         }
         if served.waiter.shards.single().is_none() {
             self.forget_waiting(&served.waiter);

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::connection::{Connection, OwnedRequest, ReplyMode, Token};
 use crate::effects::EffectBuffer;
 use crate::scripting::store::Store;
+use crate::server::slowlog::Long;
 use crate::shard::Shard;
 use crate::shard::keyspace::Keyspace;
 use crate::shard::watch::Key;
@@ -25,6 +26,7 @@ use koltso_proto::resp::{Args, Limits, ProtocolError, Reply, Step};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Replies that wait for a client to read them, in bytes, before its next request is looked at. A client that sends all it has
@@ -104,8 +106,10 @@ pub struct Executor {
     /// What is counted of commands and errors.
     pub tally: Tally,
     ahead: Ahead,
-    /// Commands that took long, for the core to log: duration in microseconds, the command, who sent it.
-    pub slow: Vec<(u64, OwnedRequest, Token)>,
+    /// Commands that took long, for the core to log: how long, the command, who sent it.
+    pub slow: Vec<(Long, OwnedRequest, Token)>,
+    /// The number of the next entry of the slow log, on whatever core.
+    pub slow_numbers: Arc<AtomicU64>,
     /// Clients whose wait has come to an end here.
     pub served: Vec<Served>,
     /// Keys whose first waiter needs shards that are not here.
@@ -145,6 +149,7 @@ impl Executor {
             tally: Tally::default(),
             ahead: Ahead::default(),
             slow: Vec::new(),
+            slow_numbers: Arc::default(),
             served: Vec::new(),
             unserved: Vec::new(),
             tracker: None,
@@ -364,15 +369,17 @@ impl Executor {
 
     #[cold]
     fn judge_time(&mut self, took_us: u64, token: Token, args: Args<'_>) {
-        if self.is_long(took_us) {
-            self.slow.push((took_us, OwnedRequest::new(args), token));
+        if let Some(long) = self.judge_long(took_us) {
+            self.slow.push((long, OwnedRequest::new(args), token));
         }
     }
 
-    /// Whether a running time is one for the slow log or the latency monitor.
-    pub fn is_long(&self, took_us: u64) -> bool {
+    /// Something has just been executed in this time: `Some` if that is one for the slow log or the latency monitor.
+    pub fn judge_long(&self, took_us: u64) -> Option<Long> {
         let (slow_us, spike_ms) = (self.config.slowlog_log_slower_than, self.config.latency_monitor_threshold);
-        (slow_us >= 0 && took_us >= slow_us as u64) || (spike_ms > 0 && took_us / 1000 >= spike_ms)
+        let is_slow = slow_us >= 0 && took_us >= slow_us as u64;
+        let number = is_slow.then(|| self.slow_numbers.fetch_add(1, Ordering::Relaxed));
+        (is_slow || (spike_ms > 0 && took_us / 1000 >= spike_ms)).then_some(Long { took_us, number })
     }
 
     /// Runs one command over this core's own shard, as one unit of effects.

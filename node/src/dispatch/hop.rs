@@ -10,7 +10,7 @@ use crate::commands::Origin;
 use crate::connection::Token;
 use crate::logging::warning;
 use crate::shared::Gate;
-use crate::tracking::Tracker;
+use crate::tracking::{Told, Tracker};
 use koltso_proto::id::DbIndex;
 use koltso_proto::psync::shown;
 use koltso_proto::resp::{Args, Reply, Span};
@@ -55,6 +55,8 @@ pub struct Batch {
     /// Of those clients that track keys: the place of the request, and whether what it reads is to be remembered.
     trackers: Vec<(usize, Arc<Tracker>, bool)>,
     replies: Reply,
+    /// With the replies: what clients of the core that asks are to be told after them.
+    pub told: Option<Told>,
 }
 
 impl Batch {

@@ -206,6 +206,9 @@ impl Core {
         // What was executed reaches the log before anybody hears of it.
         self.flush_effects();
         self.flush_events();
+        // And whoever asked for it may rely on it that those have been told whom it has served, and those who track keys.
+        self.tell_served();
+        batch.told = self.tell_other_cores(to);
         self.send(to, Message::BatchDone(batch));
     }
 

@@ -7,6 +7,7 @@ use super::shard_set::ShardSet;
 use crate::commands::Origin;
 use crate::commands::streams::wait::{self, Ready, Settled};
 use crate::connection::OwnedRequest;
+use crate::server::slowlog::Long;
 use crate::shard::value::Type;
 use crate::shard::watch::Key;
 use crate::waiting::{Asking, Waiter, Waits, Wanted};
@@ -20,16 +21,16 @@ pub struct Served {
     pub waiter: Arc<Waiter>,
     /// What it is answered.
     pub reply: Vec<u8>,
-    /// How many microseconds that took, if it is to be remembered.
-    pub long_us: Option<u64>,
+    /// How many microseconds that took.
+    pub took_us: u64,
 }
 
 /// What became of a request that may wait.
 pub enum Tried {
     /// It is answered.
     Answered(Vec<u8>),
-    /// It is answered, and how many microseconds that took is to be remembered.
-    AnsweredLate(Vec<u8>, u64, OwnedRequest),
+    /// It is answered, and how long that took is to be remembered.
+    AnsweredLate(Vec<u8>, Long, OwnedRequest),
     /// It waits: for so many milliseconds, or forever if that is 0.
     Waits(Arc<Waiter>, u64),
 }
@@ -70,8 +71,8 @@ impl Executor {
         self.tracker = None;
         let Waits::Wants(timeout_ms) = waits else {
             self.tally.note_reply(index, &reply.buf);
-            return match took_us.filter(|&took_us| self.is_long(took_us)) {
-                Some(took_us) => Tried::AnsweredLate(reply.buf, took_us, asking.request),
+            return match took_us.and_then(|took_us| self.judge_long(took_us)) {
+                Some(long) => Tried::AnsweredLate(reply.buf, long, asking.request),
                 None => Tried::Answered(reply.buf),
             };
         };
@@ -176,8 +177,7 @@ impl Executor {
             }
             self.tally.note_reply(command.spec.index(), &reply.buf);
             let took_us = start.elapsed().as_micros() as u64;
-            let long_us = self.is_long(took_us).then_some(took_us);
-            self.served.push(Served { waiter: Arc::clone(waiter), reply: reply.buf, long_us });
+            self.served.push(Served { waiter: Arc::clone(waiter), reply: reply.buf, took_us });
         }
         self.effects.end_unit();
         if ready != Ready::No {

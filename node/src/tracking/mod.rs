@@ -2,8 +2,8 @@
 //!
 //! Who has read a key is written down in the shard that has the key ([`Table`]), in the same execution as the read: so no change
 //! can come between the two, whichever cores the client, the reader's hop and the writer are on. A change takes the key out of the
-//! table and leaves an [`Invalidation`]; whoever executes collects those and tells the cores of the clients, after the replies to
-//! what was executed. An invalidation may come late, and then for a value that was read anew since; it is never lost.
+//! table and leaves an [`Invalidation`]; whoever executes collects those and tells the cores of the clients: before whoever has changed
+//! the key is answered, but his own core in one go with his reply, and after it. An invalidation may come late, and then for a value that was read anew since; it is never lost.
 //!
 //! Keys are known by their names alone, whatever their database, as in Redis. Nothing here does I/O.
 
@@ -68,6 +68,34 @@ pub struct Invalidation {
     pub is_asked_for: bool,
     /// Who has changed it, if it tracks keys itself.
     pub writer: Option<Arc<Tracker>>,
+}
+
+/// What clients are to be told.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Those that have read keys: they were changed.
+    pub read: Arc<[Invalidation]>,
+    /// Those that want to know of all keys with some prefix.
+    pub prefixed: Arc<[Invalidation]>,
+}
+
+impl Told {
+    /// Both kinds.
+    pub fn new(read: Vec<Invalidation>, prefixed: Vec<Invalidation>) -> Self {
+        Told { read: read.into(), prefixed: prefixed.into() }
+    }
+
+    /// The cores, of so many, that have somebody who is to be told.
+    pub fn cores(&self, count: usize) -> ShardSet {
+        let mut cores = ShardSet(self.prefixed.iter().fold(0, |cores, told| cores | told.broadcast.0));
+        for told in self.read.iter() {
+            match told.key {
+                None => cores = ShardSet::all(count),
+                Some(_) => told.readers.iter().for_each(|reader| cores.insert(reader.core)),
+            }
+        }
+        cores
+    }
 }
 
 impl Invalidation {

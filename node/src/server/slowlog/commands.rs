@@ -7,6 +7,7 @@ use crate::dispatch::registry::ServerHandler;
 use crate::server::container::{self, Subcommands};
 use koltso_proto::number::parse_i64;
 use koltso_proto::resp::Reply;
+use std::sync::atomic::Ordering;
 
 pub const HANDLERS: &[(&str, ServerHandler)] = &[("slowlog", slowlog)];
 
@@ -87,7 +88,9 @@ fn len(core: &mut Core, token: Token, _: &OwnedRequest) {
 }
 
 fn reset(core: &mut Core, token: Token, _: &OwnedRequest) {
-    core.gather(token, |core| core.slowlog.entries.clear(), |_, _, reply| reply.ok());
+    // What is executed while the cores are told is not forgotten: within `EXEC`, what follows.
+    let next = core.shared.next_slow_id.load(Ordering::Relaxed);
+    core.gather(token, move |core| core.slowlog.forget_below(next), |_, _, reply| reply.ok());
 }
 
 #[cfg(test)]

@@ -23,18 +23,40 @@ pub struct SlowEntry {
     pub name: Vec<u8>,
 }
 
+/// That the execution of a command took long.
+#[derive(Clone, Copy, Debug)]
+pub struct Long {
+    /// How many microseconds.
+    pub took_us: u64,
+    /// Its number in the slow log, which it has from the moment at which it was over, on whatever core it is logged then;
+    /// `None` if it is only for the latency monitor.
+    pub number: Option<u64>,
+}
+
 /// The newest entries first.
 #[derive(Debug, Default)]
 pub struct SlowLog {
     /// The entries.
     pub entries: VecDeque<SlowEntry>,
+    /// Numbers below this one were forgotten, also those that were still on their way here then.
+    forgotten_below: u64,
 }
 
 impl SlowLog {
-    /// Adds an entry, dropping the oldest beyond `max`.
+    /// Adds an entry, dropping the oldest beyond `max`. It may come from another core, where newer ones do not wait for it.
     pub fn push(&mut self, entry: SlowEntry, max: usize) {
-        self.entries.push_front(entry);
+        if entry.id < self.forgotten_below {
+            return;
+        }
+        let place = self.entries.iter().position(|known| known.id < entry.id).unwrap_or(self.entries.len());
+        self.entries.insert(place, entry);
         self.entries.truncate(max);
+    }
+
+    /// Forgets all entries with numbers below this one.
+    pub fn forget_below(&mut self, number: u64) {
+        self.forgotten_below = self.forgotten_below.max(number);
+        self.entries.retain(|entry| entry.id >= number);
     }
 }
 
