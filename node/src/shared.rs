@@ -210,6 +210,8 @@ pub struct Shared {
     /// Counts changes of the configuration, so that cores notice.
     pub config_generation: AtomicU64,
     gates: AtomicU32,
+    /// `migrate_cached_sockets`.
+    pub migrate_sockets: AtomicU64,
     /// Until when clients are paused, in milliseconds since the epoch.
     pub pause_until_ms: AtomicU64,
     /// What snapshots hold.
@@ -297,6 +299,7 @@ impl Shared {
             interest: (0..cores).map(|_| Interest::default()).collect(),
             tracking: Arc::default(),
             prefixes: AllPrefixes::default(),
+            migrate_sockets: AtomicU64::new(0),
             next_slow_id: Arc::default(),
             active_expire: AtomicBool::new(true),
             start_failed: AtomicBool::new(false),

@@ -107,6 +107,8 @@ pub struct Core {
     pub(crate) shutdowns: u64,
     /// Keys whose first waiter writes, and is served when a pause is over.
     pub(crate) paused_keys: Vec<(Key, ShardSet)>,
+    /// What is to be written of its own accord when a pause is over.
+    pub(crate) paused_work: Vec<crate::dispatch::lend::Work>,
     pub(crate) paused: Vec<(Token, crate::connection::OwnedRequest)>,
     /// The most memory in use since some was given back to the kernel, and what was in use a moment ago, in bytes.
     pub(crate) memory_high: u64,
@@ -187,6 +189,7 @@ impl Core {
             shutdown: None,
             shutdowns: 0,
             paused_keys: Vec::new(),
+            paused_work: Vec::new(),
             paused: Vec::new(),
             memory_high: 0,
             memory_before: 0,

@@ -82,6 +82,7 @@ impl Core {
         }
         let keys = std::mem::take(&mut self.paused_keys);
         self.exec.unserved.extend(keys);
+        std::mem::take(&mut self.paused_work).into_iter().for_each(|work| work(self));
         for (token, request) in std::mem::take(&mut self.paused) {
             let Some(conn) = self.conn(token) else { continue };
             if conn.stall == Stall::Paused {

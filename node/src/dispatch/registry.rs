@@ -62,7 +62,7 @@ const ALL_KEYS: &[&str] = &["keys", "scan", "dbsize", "randomkey", "flushall", "
 
 /// Commands about the server that look at data, too.
 const ASK_SHARDS: &[&str] =
-    &["debug", "eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro", "function", "info", "memory"];
+    &["debug", "eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro", "function", "info", "memory", "migrate"];
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
 

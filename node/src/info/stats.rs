@@ -6,11 +6,8 @@ use crate::pubsub::Kind;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Fields about things that do not exist here, by the field they follow.
-const AFTER_KEYSPACE: &[&str] = &[
-    "latest_fork_usec",
-    "total_forks",
-    "migrate_cached_sockets",
+/// Fields about things that do not exist here.
+const AFTER_SOCKETS: &[&str] = &[
     "slave_expires_tracked_keys",
     "active_defrag_hits",
     "active_defrag_misses",
@@ -64,7 +61,9 @@ pub fn write(report: &mut Report, facts: &Facts) {
     {
         report.put(name, facts.subscribed(kind));
     }
-    AFTER_KEYSPACE.iter().for_each(|name| report.put(name, 0));
+    ["latest_fork_usec", "total_forks"].iter().for_each(|name| report.put(name, 0));
+    count(report, "migrate_cached_sockets", &facts.shared.migrate_sockets);
+    AFTER_SOCKETS.iter().for_each(|name| report.put(name, 0));
     count(report, "tracking_total_keys", &facts.shared.tracking.keys);
     count(report, "tracking_total_items", &facts.shared.tracking.items);
     report.put("tracking_total_prefixes", facts.shared.prefixes.len());

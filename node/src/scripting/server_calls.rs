@@ -9,7 +9,7 @@ use koltso_proto::resp::{Args, Reply};
 use std::time::Duration;
 
 /// Commands of the server that answer at once, whoever asks, and on however many cores.
-const AT_ONCE: &[&str] = &["command", "echo", "lastsave", "lolwut", "ping", "select", "time"];
+const AT_ONCE: &[&str] = &["command", "echo", "lastsave", "lolwut", "migrate", "ping", "select", "time"];
 
 /// The same of `DEBUG`, which only tests allow to scripts.
 const DEBUG_AT_ONCE: &[&str] = &["PROTOCOL", "SET-ACTIVE-EXPIRE", "SET-DISABLE-DENY-SCRIPTS", "STRINGMATCH-LEN"];

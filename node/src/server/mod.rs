@@ -12,6 +12,7 @@ mod info;
 pub mod latency;
 mod listening;
 mod memory;
+mod migrate;
 pub mod monitor;
 mod persistence;
 pub mod promise;
@@ -36,6 +37,7 @@ pub const HANDLERS: &[&[(&str, ServerHandler)]] = &[
     info::HANDLERS,
     latency::HANDLERS,
     memory::HANDLERS,
+    migrate::HANDLERS,
     monitor::HANDLERS,
     persistence::HANDLERS,
     pubsub::HANDLERS,

@@ -37,7 +37,7 @@ fn secrets(args: Args<'_>) -> Vec<usize> {
     };
     let mut found = Vec::new();
     let mut at = from;
-    while at < args.len() {
+    while at < args.len() && !(is(0, "MIGRATE") && is(at, "KEYS")) {
         if let Some((_, count)) = words.iter().find(|(word, _)| args.is(at, word)) {
             found.extend((at + 1..=at + count).filter(|&at| at < args.len()));
             at += (*count).max(usize::from(is(0, "HELLO")));
@@ -65,6 +65,7 @@ mod tests {
             ),
             ("MIGRATE h 1 k 0 5 AUTH pwd", "MIGRATE h 1 k 0 5 AUTH (redacted)"),
             ("MIGRATE h 1 k 0 5 COPY AUTH2 bob pwd KEYS", "MIGRATE h 1 k 0 5 COPY AUTH2 (redacted) (redacted) KEYS"),
+            ("MIGRATE h 1 k 0 5 AUTH KEYS KEYS auth a", "MIGRATE h 1 k 0 5 AUTH (redacted) KEYS auth a"),
         ] {
             let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
             let request = without_secrets(&OwnedRequest::from_words(&words)).unwrap();

@@ -10,13 +10,10 @@ use crate::core::Core;
 use crate::logging::notice;
 use crate::replication::link::{LinkState, Linked, Progress};
 use crate::shared::now_ms;
-use crate::tls::{HANDSHAKE_TIME_MAX, Transport};
 use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset, ReplId};
 use koltso_proto::psync::{self, Answer, Framing, shown};
 use koltso_proto::resp::put_command;
-use std::net::ToSocketAddrs;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -169,32 +166,16 @@ struct Peer {
 
 impl Peer {
     async fn connect(job: &LinkJob, surroundings: &Surroundings, timeout: Duration) -> Result<Self, String> {
-        let target = (job.host.as_str(), job.port);
-        let addresses = target.to_socket_addrs().map_err(|error| format!("cannot find {}: {error}", job.host))?;
-        let mut last = format!("{} has no address", job.host);
-        for address in addresses {
-            match tokio::time::timeout(timeout, tokio::net::TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    let _ = stream.set_nodelay(true);
-                    let stream = stream.into_std().map_err(|error| error.to_string())?;
-                    stream.set_nonblocking(false).map_err(|error| error.to_string())?;
-                    let wire = Wire::new(Transport::from(OwnedFd::from(stream)))?;
-                    let mut peer = Peer { wire, received: Vec::new(), at: 0, timeout, last_newline: Instant::now() };
-                    if surroundings.shared.config().tls_replication {
-                        let setup = surroundings.shared.tls().and_then(|setup| setup.client.clone());
-                        let config = setup.ok_or("tls-replication is on, and TLS is not configured")?;
-                        let encrypt = peer.wire.encrypt(config, address.ip(), &mut peer.received, timeout);
-                        // Who does not speak TLS may wait for us to go on.
-                        let ended = tokio::time::timeout(HANDSHAKE_TIME_MAX, encrypt).await;
-                        ended.map_err(|_| "TLS: it has not finished the handshake within 10 seconds".to_string())??;
-                    }
-                    return Ok(peer);
-                }
-                Ok(Err(error)) => last = error.to_string(),
-                Err(_) => last = "no answer to the attempt to connect".to_string(),
+        let encryption = match surroundings.shared.config().tls_replication {
+            false => None,
+            true => {
+                let setup = surroundings.shared.tls().and_then(|setup| setup.client.clone());
+                Some(setup.ok_or("tls-replication is on, and TLS is not configured")?)
             }
-        }
-        Err(last)
+        };
+        let mut received = Vec::new();
+        let wire = Wire::connect(&job.host, job.port, encryption, &mut received, timeout).await?;
+        Ok(Peer { wire, received, at: 0, timeout, last_newline: Instant::now() })
     }
 
     /// Receives more bytes.

@@ -1,11 +1,13 @@
 //! The service thread: everything long, linear and bulk, as asynchronous code on tokio-uring.
 //!
-//! It sends snapshots to replicas and files, shakes hands with a primary and reads its snapshot, and loads files at start.
+//! It sends snapshots to replicas and files, shakes hands with a primary and reads its snapshot, loads files at start, and sends keys
+//! to other servers.
 //! It never touches a shard: data goes to the cores as messages, and comes from them as chunks. Sockets that are ready for
 //! the stream are handed to the log's core.
 
 mod handshake;
 mod load;
+mod migrate;
 mod rdb_out;
 mod save;
 mod spool;
@@ -17,6 +19,7 @@ mod wire;
 
 pub use handshake::LinkJob;
 pub use load::{LoadJob, Loaded};
+pub use migrate::{Arrivals, Departing, MigrateJob, Target};
 pub use rdb_out::ReplicationAux;
 pub use save::SaveJob;
 pub use sync::{Member, MemberEnd, Order, SyncJob};
@@ -26,6 +29,7 @@ use crate::reactor::inbox::Sender;
 use crate::shard::value::Value;
 use crate::shared::Shared;
 use crate::snapshot::Flow;
+use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -39,6 +43,8 @@ pub enum ServiceCommand {
     Link(LinkJob),
     /// Load a file.
     Load(LoadJob),
+    /// Send keys to another server.
+    Migrate(MigrateJob),
     /// Drop a long string, which takes time because its pages go back to the kernel.
     Drop(Value),
     /// Give memory that is free back to the kernel.
@@ -103,6 +109,8 @@ pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings, started: &
     };
     let _ = started.send(Ok(()));
     runtime.block_on(async move {
+        let sockets = Rc::<migrate::Sockets>::default();
+        drop(tokio_uring::spawn(Rc::clone(&sockets).close_idle(surroundings.clone())));
         while let Some(command) = commands.recv().await {
             let surroundings = surroundings.clone();
             match command {
@@ -110,6 +118,9 @@ pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings, started: &
                 ServiceCommand::Save(job) => drop(tokio_uring::spawn(save::run(job, surroundings))),
                 ServiceCommand::Link(job) => drop(tokio_uring::spawn(handshake::run(job, surroundings))),
                 ServiceCommand::Load(job) => drop(tokio_uring::spawn(load::run(job, surroundings))),
+                ServiceCommand::Migrate(job) => {
+                    drop(tokio_uring::spawn(migrate::run(job, surroundings, Rc::clone(&sockets))));
+                }
                 ServiceCommand::Drop(value) => drop(value),
                 ServiceCommand::GiveBack => crate::alloc::give_back(),
                 ServiceCommand::Stop => return,

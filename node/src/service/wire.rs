@@ -1,7 +1,7 @@
 //! A socket of the service thread, with or without encryption. The encryption's state is here for as long as the socket is, and
 //! leaves with it.
 
-use crate::tls::{Session, Transport};
+use crate::tls::{HANDSHAKE_TIME_MAX, Session, Transport};
 use bytes::{Buf, Bytes};
 use rustls::ClientConfig;
 use std::net::IpAddr;
@@ -12,6 +12,26 @@ use tokio_uring::net::TcpStream;
 
 /// Read from the socket at a time, in bytes.
 const READ_LEN: usize = 256 * 1024;
+
+/// Why there is no connection.
+pub enum NoWire {
+    /// There is no such host, or it has not answered in time.
+    Unreached(String),
+    /// The host does not want it, or something went wrong with it.
+    Refused(String),
+}
+
+impl From<String> for NoWire {
+    fn from(why: String) -> Self {
+        NoWire::Refused(why)
+    }
+}
+
+impl From<NoWire> for String {
+    fn from((NoWire::Unreached(why) | NoWire::Refused(why)): NoWire) -> Self {
+        why
+    }
+}
 
 /// A connected socket.
 pub struct Wire {
@@ -30,6 +50,42 @@ impl Wire {
         let Transport { fd, tls } = transport;
         let copy = fd.try_clone().map_err(|error| error.to_string())?;
         Ok(Wire { fd: Some(fd), tls, stream: TcpStream::from_std(std::net::TcpStream::from(copy)) })
+    }
+
+    /// Connects to a server, and shakes hands if that is to be encrypted. What it sends behind its handshake goes to `received`.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn connect(
+        host: &str,
+        port: u16,
+        encryption: Option<Arc<ClientConfig>>,
+        received: &mut Vec<u8>,
+        patience: Duration,
+    ) -> Result<Self, NoWire> {
+        let addresses = tokio::time::timeout(patience, tokio::net::lookup_host((host, port))).await;
+        let addresses = addresses.map_err(|_| NoWire::Unreached(format!("cannot find {host} in time")))?;
+        let mut last = NoWire::Unreached(format!("{host} has no address"));
+        for address in addresses.map_err(|error| NoWire::Unreached(format!("cannot find {host}: {error}")))? {
+            match tokio::time::timeout(patience, tokio::net::TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => {
+                    let _ = stream.set_nodelay(true);
+                    let stream = stream.into_std().map_err(|error| error.to_string())?;
+                    stream.set_nonblocking(false).map_err(|error| error.to_string())?;
+                    let mut wire = Wire::new(Transport::from(OwnedFd::from(stream)))?;
+                    if let Some(config) = encryption {
+                        let encrypt = wire.encrypt(config, address.ip(), received, patience);
+                        // Who does not speak TLS may wait for us to go on.
+                        let ended = tokio::time::timeout(HANDSHAKE_TIME_MAX, encrypt).await;
+                        ended.map_err(|_| "TLS: it has not finished the handshake within 10 seconds".to_string())??;
+                    }
+                    return Ok(wire);
+                }
+                Ok(Err(error)) => last = NoWire::Refused(error.to_string()),
+                Err(_) => last = NoWire::Unreached("no answer to the attempt to connect".to_string()),
+            }
+        }
+        Err(last)
     }
 
     /// Hands the socket on. `None` if that has been done.

@@ -4,10 +4,9 @@ use crate::commands::Ctx;
 use crate::commands::errors::{self, Error, Outcome};
 use crate::commands::parse::{self, TimeUnit};
 use crate::shard::access::AccessPolicy;
-use crate::shard::value::{ValueRef, rdb};
+use crate::shard::value::rdb;
 use koltso_proto::id::UnixMs;
-use koltso_proto::rdb::consts::{VERSION_REDIS_7_0, VERSION_REDIS_7_4};
-use koltso_proto::rdb::{Lzf, RdbValue, dump};
+use koltso_proto::rdb::{RdbValue, dump};
 use koltso_proto::resp::Args;
 
 const BAD_TTL: Error = Error::fixed("ERR Invalid TTL value, must be >= 0");
@@ -19,14 +18,7 @@ const BAD_VALUE: Error = Error::fixed("ERR Bad data format");
 /// `DUMP key`.
 pub fn dump(cx: &mut Ctx<'_>, args: Args<'_>) {
     let Some(value) = cx.read(args.get(1)).map(|entry| entry.value()) else { return cx.reply.null() };
-    // The oldest version that can hold it, so that as many as possible can restore it.
-    let version = match value {
-        ValueRef::Hash(hash) if rdb::has_deadlines(hash) => VERSION_REDIS_7_4,
-        _ => VERSION_REDIS_7_0,
-    };
-    let mut payload = vec![rdb::kind_of(value, version)];
-    rdb::put_body(&mut payload, value, version, Some(&mut Lzf::default()));
-    dump::finish_dump_as(&mut payload, version as u16);
+    let payload = rdb::dump_of(value);
     cx.reply.bulk(&payload);
 }
 

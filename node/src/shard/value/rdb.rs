@@ -9,9 +9,9 @@ use super::hash::timed::Timed;
 use super::segments::Position;
 use super::{Hash, List, Set, Thresholds, Value, ValueRef, Zset, stream};
 use koltso_proto::listpack::{Element, IntText, Listpack};
-use koltso_proto::rdb::consts::{container, kind, version_has};
+use koltso_proto::rdb::consts::{VERSION_REDIS_7_0, VERSION_REDIS_7_4, container, kind, version_has};
 use koltso_proto::rdb::writer::{put_blob, put_double, put_element, put_elements, put_len, put_packed_node, put_string};
-use koltso_proto::rdb::{ListNode, Lzf, RdbHash, RdbSet, RdbValue, RdbZset, Text};
+use koltso_proto::rdb::{ListNode, Lzf, RdbHash, RdbSet, RdbValue, RdbZset, Text, dump};
 use pieces::{Texts, spend};
 use std::sync::Arc;
 
@@ -47,6 +47,18 @@ pub fn put_body(out: &mut Vec<u8>, value: ValueRef<'_>, version: u32, lzf: Optio
     let mut writer = BodyWriter::with_pieces(version, usize::MAX);
     let mut lzf = lzf;
     while !writer.put_some(out, value, &mut usize::MAX.clone(), lzf.as_deref_mut()) {}
+}
+
+/// A value as `DUMP` answers it: in the oldest version that can hold it, so that as many as possible can restore it.
+pub fn dump_of(value: ValueRef<'_>) -> Vec<u8> {
+    let version = match value {
+        ValueRef::Hash(hash) if has_deadlines(hash) => VERSION_REDIS_7_4,
+        _ => VERSION_REDIS_7_0,
+    };
+    let mut payload = vec![kind_of(value, version)];
+    put_body(&mut payload, value, version, Some(&mut Lzf::default()));
+    dump::finish_dump_as(&mut payload, version as u16);
+    payload
 }
 
 /// Appends a value without its type byte, in pieces: so that a large one need not be written in one go.
