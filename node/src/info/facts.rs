@@ -43,6 +43,8 @@ pub struct CoreFacts {
     pub keyspace: Vec<DbFacts>,
     /// Error replies by their code.
     pub errors: Vec<(String, u64)>,
+    /// Values that it is dropping bit by bit, and those that it has dropped so.
+    pub lazily_freed: (u64, u64),
     /// What its clients are subscribed to, if it was asked for.
     pub subscribed: Vec<(Kind, Vec<Arc<[u8]>>)>,
     /// What is known of each command, if it was asked for.
@@ -105,7 +107,12 @@ impl CoreFacts {
     pub fn of(core: &mut Core, sections: Sections) -> Self {
         core.add_up_counters();
         let clients = ClientFacts::of(core.conns.iter().map(|(_, conn)| conn));
-        let mut facts = CoreFacts { clients, timed_waits: core.timed_waits(), ..Default::default() };
+        let mut facts = CoreFacts {
+            clients,
+            timed_waits: core.timed_waits(),
+            lazily_freed: crate::shard::graveyard::counts(),
+            ..Default::default()
+        };
         if let Some(replication) = &core.replication {
             facts.log = Some(LogFacts {
                 is_active: replication.log.is_active(),

@@ -115,8 +115,10 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("mem_aof_buffer", 0);
     report.put("mem_allocator", "mimalloc");
     report.put("active_defrag_running", 0);
-    report.put("lazyfree_pending_objects", 0);
-    report.put("lazyfreed_objects", 0);
+    let (pending, freed) =
+        facts.cores.iter().fold((0, 0), |sum, core| (sum.0 + core.lazily_freed.0, sum.1 + core.lazily_freed.1));
+    report.put("lazyfree_pending_objects", pending);
+    report.put("lazyfreed_objects", freed);
 }
 
 fn scripts(report: &mut Report, facts: &Facts) {

@@ -182,6 +182,7 @@ impl Core {
         // Only what is added up does not come back.
         self.add_up_counters();
         self.exec.tally.reset();
+        crate::shard::graveyard::forget_count();
     }
 
     /// `REPLICAOF` is a change of the configuration, too: `CONFIG GET` shows it and `CONFIG REWRITE` keeps it.

@@ -6,7 +6,7 @@
 
 use super::leftovers;
 use super::value::Value;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 /// Elements dropped between two looks at the clock.
@@ -14,6 +14,7 @@ const STEP: usize = 256;
 
 thread_local! {
     static GRAVES: RefCell<Vec<Value>> = const { RefCell::new(Vec::new()) };
+    static DUG: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Takes a value that is slow to drop.
@@ -32,6 +33,16 @@ pub(super) fn drop_value(value: Value) {
     }
 }
 
+/// How many values are to be dropped on this thread, and how many have been since [`forget_count`].
+pub fn counts() -> (u64, u64) {
+    (GRAVES.with_borrow(|graves| graves.len() as u64), DUG.get())
+}
+
+/// Counts from zero.
+pub fn forget_count() {
+    DUG.set(0);
+}
+
 /// Whether there is nothing to do.
 pub fn is_empty() -> bool {
     GRAVES.with_borrow(Vec::is_empty)
@@ -46,9 +57,11 @@ pub fn dig(until: Instant, mut take_string: impl FnMut(Value)) -> bool {
             if let Value::Str(text) = &value {
                 leftovers::leaves(text);
                 take_string(value);
+                DUG.set(DUG.get() + 1);
                 break;
             }
             if value.free_some(STEP) {
+                DUG.set(DUG.get() + 1);
                 break;
             }
             if Instant::now() >= until {
@@ -93,10 +106,13 @@ mod tests {
             end(&mut table);
             assert!(!is_empty());
             let mut steps = 0;
+            forget_count();
             while !dig(Instant::now() + Duration::from_micros(100), drop) {
+                assert_eq!(counts(), (1, 0));
                 steps += 1;
             }
             assert!(steps > 3 && is_empty(), "{steps}");
+            assert_eq!(counts(), (0, 1));
         }
     }
 

@@ -124,6 +124,19 @@ pub fn tracking(core: &mut Core, token: Token, args: Args<'_>) {
         };
     }
     let (here, wanted) = (core.exec.id, options.redirect);
+    let at_hand = wanted.and_then(|id| core.find_client(id));
+    if !spreads && (at_hand.is_some() || core.peers.len() == 1) {
+        // At once, which matters within `EXEC`.
+        let redirect = wanted.zip(at_hand).map(|(id, place)| Redirect { id: id as u64, place });
+        let done = match redirect {
+            None => Err(NO_SUCH_CLIENT.to_string()),
+            Some(_) => read.map_err(str::to_string).and_then(|()| core.change_tracking(token, on, &options, redirect)),
+        };
+        return match done {
+            Err(error) => core.refuse(token, &error),
+            Ok(()) => core.ok(token),
+        };
+    }
     let held = if spreads { options.all_prefixes() } else { BTreeSet::new() };
     // Nothing is missed of what has been confirmed: by then every shard knows the prefixes.
     held.iter().for_each(|prefix| core.shared.prefixes.add(here, prefix));
@@ -145,7 +158,9 @@ pub fn tracking(core: &mut Core, token: Token, args: Args<'_>) {
         };
         held.iter().for_each(|prefix| core.shared.prefixes.remove(here, prefix));
         match done {
-            Ok(()) => return reply.ok(),
+            Ok(()) if core.conn(token).is_some() => return reply.ok(),
+            // It is gone, and shards know of prefixes that nobody wants.
+            Ok(()) => {}
             Err(error) => reply.error(error),
         }
         if spreads {

@@ -1,7 +1,8 @@
 //! DEBUG RELOAD: the data set goes to disk and comes back.
 //!
 //! Redis does nothing else meanwhile. Here clients are paused and the stream of a primary waits, from before the save until the
-//! new data is in place, so that no change falls between the two.
+//! new data is in place, so that no change falls between the two. Within `EXEC`, which holds every shard, none of that can happen: Redis
+//! reloads there, and here it is refused.
 
 use crate::connection::{OwnedRequest, Stall, Token};
 use crate::core::{Core, Message};
@@ -37,6 +38,9 @@ pub fn reload(core: &mut Core, token: Token, request: &OwnedRequest) {
         } else {
             return core.refuse(token, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
         }
+    }
+    if core.conn(token).is_some_and(|conn| conn.session.in_exec) {
+        return core.refuse(token, "ERR DEBUG RELOAD is not possible within a transaction or a script");
     }
     let Some(promise) = core.promise(token) else { return };
     core.on_log_core(move |core| core.begin_reload(promise, options));
