@@ -33,8 +33,8 @@ const ADAPTED: [(&str, &str); 3] = [
     ),
 ];
 
-/// Units that are only run against servers of their own, whose configuration they write: the suite starts them itself.
-const STARTS_SERVERS: [&str; 2] = ["unit/acl", "unit/acl-v2"];
+/// Units that write the configuration of their servers, or have several: the suite starts them itself.
+const STARTS_SERVERS: [&str; 3] = ["unit/acl", "unit/acl-v2", "unit/dump"];
 
 /// Tests that are left out, because they cannot pass and leave others of their unit out of step. To be taken out when there are
 /// scripts.
