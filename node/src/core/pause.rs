@@ -13,7 +13,7 @@ type Then = Box<dyn FnOnce(&mut Core) + Send>;
 
 impl Core {
     /// On the log's core: pauses writes, or everything, until this time at least; a pause that is in force is never shortened.
-    /// `then` runs on the log's core once it is in force.
+    /// `then` runs on the log's core once it is in force. With 0 it lasts until it is [released](Core::release_pause).
     pub(crate) fn begin_pause(&mut self, until_ms: u64, all: bool, then: Then) {
         self.shared.pause_until_ms.fetch_max(until_ms, Ordering::AcqRel);
         self.shared.set_gate(Gate::PausedWrites, true);
@@ -36,15 +36,23 @@ impl Core {
         self.on_log_core(|core| core.with_all_shards(then));
     }
 
-    /// On the log's core: lets clients go on.
+    /// On the log's core: lets clients go on, unless something else pauses their writes.
     pub(crate) fn end_pause(&mut self) {
         self.shared.set_gate(Gate::PausedAll, false);
         if self.shutdown.is_none() {
             // A shutdown ends its pause of writes itself.
             self.shared.pause_until_ms.store(0, Ordering::Release);
-            self.shared.set_gate(Gate::PausedWrites, false);
+            let fails_over = self.replication.as_ref().is_some_and(|replication| replication.failover.is_some());
+            self.shared.set_gate(Gate::PausedWrites, fails_over);
         }
         self.on_every_core(Core::resume_paused);
+    }
+
+    /// On the log's core: what paused writes until it was done is done. A pause that has a time goes on.
+    pub(crate) fn release_pause(&mut self) {
+        if self.shared.pause_until_ms.load(Ordering::Acquire) == 0 {
+            self.end_pause();
+        }
     }
 
     /// On the log's core: ends a pause whose time is over.

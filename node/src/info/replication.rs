@@ -4,6 +4,7 @@ use super::Report;
 use crate::config::Config;
 use crate::core::Core;
 use crate::replication::Replication;
+use crate::replication::failover::Failover;
 use crate::replication::link::{LinkState, Upstream};
 use crate::replication::stream::{Replica, ReplicaState};
 use koltso_proto::id::{Offset, UnixMs};
@@ -40,7 +41,7 @@ fn write(report: &mut Report, replication: &Replication, position: Position, con
         report.put(&format!("slave{index}"), line_of(replica, now));
     }
     let (log, ids) = (&replication.log, &replication.ids);
-    report.put("master_failover_state", "no-failover");
+    report.put("master_failover_state", replication.failover.as_ref().map_or("no-failover", Failover::state_name));
     report.put("master_replid", ids.current);
     report.put("master_replid2", ids.previous);
     report.put("master_repl_offset", log.end());

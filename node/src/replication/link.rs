@@ -8,6 +8,7 @@
 //! Every report carries the generation of the link it is about, so that a report about a link that has been given up meanwhile
 //! is recognised and dropped.
 
+use super::failover::Failover;
 use crate::connection::{Peer, Session, Token};
 use crate::core::Core;
 use crate::logging::{self, notice, warning};
@@ -228,11 +229,11 @@ impl Core {
     /// `REPLICAOF NO ONE`, on the log's core. The history we followed ends at once: all that was taken from its stream stands in
     /// the log. Clients may write, and `done` is called, when every shard logs what it does: a write that comes before would be
     /// answered, and no replica would hear of it.
-    pub fn promote(&mut self, done: impl FnOnce() + Send + 'static) {
+    pub fn promote(&mut self, done: impl FnOnce(&mut Core) + Send + 'static) {
         self.end_followed_history();
         self.with_all_shards(Box::new(move |core| {
             core.become_primary();
-            done();
+            done(core);
         }));
     }
 
@@ -291,6 +292,7 @@ impl Core {
             host: upstream.host.clone(),
             port: upstream.port,
             ask,
+            takes_over: replication.failover.as_ref().is_some_and(Failover::is_following),
             progress: Arc::clone(&upstream.progress),
             given_up,
         };
@@ -310,6 +312,13 @@ impl Core {
         }
     }
 
+    /// The replica that was to take over has refused to.
+    pub fn on_link_refused(&mut self, generation: u64) {
+        if self.link(generation).is_some() {
+            self.abort_failover("Failover target rejected psync request");
+        }
+    }
+
     /// The service thread has failed.
     pub fn on_link_failed(&mut self, generation: u64, why: &str) {
         let now = self.exec.now;
@@ -325,6 +334,8 @@ impl Core {
             return;
         }
         self.on_link_state(generation, LinkState::Sync);
+        // A copy instead of the rest is no good sign, but who sends one has taken over.
+        self.end_failover();
         self.with_all_shards(Box::new(move |core| {
             for shard in core.exec.shards.iter_mut().flatten() {
                 shard.begin_staging();
@@ -392,6 +403,7 @@ impl Core {
         }
         notice("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
         self.start_stream(generation, linked);
+        self.end_failover();
     }
 
     fn start_stream(&mut self, generation: u64, linked: Linked) {

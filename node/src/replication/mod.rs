@@ -5,6 +5,7 @@
 //! for the stream.
 
 mod apply;
+pub mod failover;
 pub mod link;
 pub mod log;
 mod parting;
@@ -16,6 +17,7 @@ mod waiters;
 pub use waiters::{Counts, Waiter};
 
 use crate::service::Order;
+use failover::Failover;
 use koltso_proto::id::{Offset, ReplId, UnixMs};
 use link::Upstream;
 use log::Log;
@@ -94,6 +96,8 @@ pub struct Replication {
     pub upstream: Option<Upstream>,
     /// Whether there is none any more, but shards are still a replica's, and clients may not write yet.
     pub promoting: bool,
+    /// The change of roles with one of our replicas that is under way.
+    pub failover: Option<Failover>,
     /// When the last PING went into the stream.
     pub last_ping: Instant,
     /// When replicas that wait for a snapshot last heard from us.
@@ -118,6 +122,7 @@ impl Replication {
             epoch: 0,
             upstream: None,
             promoting: false,
+            failover: None,
             last_ping: Instant::now(),
             last_newline: Instant::now(),
             ask_acks: false,

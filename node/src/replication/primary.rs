@@ -26,23 +26,26 @@ use std::time::{Duration, Instant};
 const SEND_LEN_MAX: usize = 512 * 1024;
 /// Most pieces in one send.
 const SEND_PIECES_MAX: usize = 256;
-const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+/// Something that every replica takes and that changes nothing; 14 bytes of the stream.
+pub(super) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 impl Core {
     /// On the log's core: a connection wants to become a replica.
     pub fn on_replica(&mut self, handoff: Handoff) {
-        let Handoff { transport, session, leftover, request } = handoff;
-        let Some(replication) = &mut self.replication else { return };
-        if replication.upstream.as_ref().is_some_and(|upstream| !upstream.is_connected()) {
-            let token = self.adopt(transport, session);
-            // It stays, as the client it was.
-            self.shared.connected_clients.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            self.reply(token, |r| r.error("NOMASTERLINK Can't SYNC while not connected with my master"));
-            return self.feed(token, leftover);
+        if let SyncRequest::Psync { takes_over: true, .. } = handoff.request {
+            return self.take_over(handoff);
         }
+        let Some(replication) = &mut self.replication else { return };
+        if replication.failover.is_some() {
+            return self.refuse_replica(handoff, "NOMASTERLINK Can't SYNC while failing over");
+        }
+        if replication.upstream.as_ref().is_some_and(|upstream| !upstream.is_connected()) {
+            return self.refuse_replica(handoff, "NOMASTERLINK Can't SYNC while not connected with my master");
+        }
+        let Handoff { transport, session, leftover, request } = handoff;
         let name = name_in_logs(&session);
         notice(&format!("Replica {name} asks for synchronization"));
-        if let SyncRequest::Psync { replid: Some(replid), offset } = request {
+        if let SyncRequest::Psync { replid: Some(replid), offset, .. } = request {
             let at = Offset(offset.saturating_sub(1).max(0) as u64);
             if !session.replica.rdb_only && replication.ids.include(replid, offset) && offset >= 1 && replication.log.covers(at)
             {
@@ -70,6 +73,14 @@ impl Core {
         let Some(replication) = &mut self.replication else { return };
         replication.replicas.push(replica);
         self.begin_cut();
+    }
+
+    /// It stays, as the client it was.
+    pub(super) fn refuse_replica(&mut self, handoff: Handoff, error: &str) {
+        let token = self.adopt(handoff.transport, handoff.session);
+        self.shared.connected_clients.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.reply(token, |reply| reply.error(error));
+        self.feed(token, handoff.leftover);
     }
 
     fn new_replica(&mut self, session: &Session) -> Replica {
@@ -161,6 +172,7 @@ impl Core {
         }
         self.look_at_waiters();
         self.advance_shutdown();
+        self.advance_failover();
     }
 
     /// Puts what replicas lack under way, one send each.
@@ -168,7 +180,7 @@ impl Core {
         let Some(replication) = &mut self.replication else { return };
         if replication.ask_acks {
             replication.ask_acks = false;
-            if replication.upstream.is_none() {
+            if replication.upstream.is_none() && !replication.is_final() {
                 replication.log.append_verbatim(Bytes::from_static(GETACK));
             }
         }
@@ -222,7 +234,7 @@ impl Core {
         let ping_period = Duration::from_secs(config.repl_ping_replica_period.max(1));
         if !is_replica && replication.log.is_active() && replication.last_ping.elapsed() >= ping_period {
             replication.last_ping = Instant::now();
-            if !replication.replicas.is_empty() {
+            if !replication.replicas.is_empty() && !replication.is_final() {
                 replication.log.append_verbatim(Bytes::from_static(PING));
             }
         }
@@ -237,6 +249,7 @@ impl Core {
         self.keep_waiting_alive();
         self.drop_bad_replicas(config.repl_timeout);
         self.look_at_waiters();
+        self.advance_failover();
         self.judge_replicas();
         self.begin_cut();
         self.hurry_transfers();

@@ -43,6 +43,8 @@ pub enum SyncRequest {
         replid: Option<ReplId>,
         /// The first byte that it lacks.
         offset: i64,
+        /// `FAILOVER`: it is our primary, and this node is to take over from it first.
+        takes_over: bool,
     },
 }
 

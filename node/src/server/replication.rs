@@ -1,8 +1,9 @@
-//! REPLICAOF, REPLCONF, PSYNC, SYNC, ROLE, WAIT.
+//! REPLICAOF, FAILOVER, REPLCONF, PSYNC, SYNC, ROLE, WAIT.
 
 use crate::connection::{OwnedRequest, Peer, Stall, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
+use crate::replication::failover::FailoverRequest;
 use crate::replication::stream::{ReplicaState, SyncRequest};
 use crate::replication::{Counts, Waiter};
 use koltso_proto::id::{Offset, ReplId, UnixMs};
@@ -19,19 +20,28 @@ pub const HANDLERS: &[(&str, ServerHandler)] = &[
     ("role", role),
     ("wait", wait),
     ("waitaof", wait_on_disk),
+    ("failover", failover),
 ];
 
 fn replicaof(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
     if args.is(1, "NO") && args.is(2, "ONE") {
         let Some(promise) = core.promise(token) else { return };
-        return core.on_log_core(move |core| core.promote(move || promise.keep(|_, reply| reply.ok())));
+        return core.on_log_core(move |core| {
+            if core.is_failing_over() {
+                return promise.keep(|_, reply| reply.error(FAILING_OVER));
+            }
+            core.promote(move |_| promise.keep(|_, reply| reply.ok()));
+        });
     }
     let host = String::from_utf8_lossy(args.get(1)).into_owned();
     let Some(port) = parse_i64(args.get(2)).and_then(|port| u16::try_from(port).ok()) else {
         return core.refuse(token, "ERR Invalid master port");
     };
     core.answer_on_log_core(token, move |core| {
+        if core.is_failing_over() {
+            return error_bytes(FAILING_OVER);
+        }
         let same =
             core.replication.as_ref().and_then(|r| r.upstream.as_ref()).is_some_and(|up| up.host == host && up.port == port);
         if same {
@@ -40,6 +50,55 @@ fn replicaof(core: &mut Core, token: Token, request: &OwnedRequest) {
         core.follow(host, port);
         ok_bytes()
     });
+}
+
+const FAILING_OVER: &str = "ERR REPLICAOF not allowed while failing over.";
+
+fn error_bytes(error: &str) -> Vec<u8> {
+    format!("-{error}\r\n").into_bytes()
+}
+
+/// `FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]`. The answer is there before the failover is over.
+fn failover(core: &mut Core, token: Token, request: &OwnedRequest) {
+    let args = request.args();
+    if args.len() == 2 && args.is(1, "ABORT") {
+        return core.answer_on_log_core(token, |core| match core.abort_failover("Failover manually aborted") {
+            true => ok_bytes(),
+            false => error_bytes("ERR No failover in progress."),
+        });
+    }
+    match failover_request(args) {
+        Ok(request) => core.answer_on_log_core(token, |core| match core.begin_failover(request) {
+            Ok(()) => ok_bytes(),
+            Err(error) => error_bytes(&format!("ERR {error}")),
+        }),
+        Err(error) => core.refuse(token, error),
+    }
+}
+
+fn failover_request(args: Args<'_>) -> Result<FailoverRequest, &'static str> {
+    let mut wanted = FailoverRequest::default();
+    let mut at = 1;
+    while at < args.len() {
+        if args.is(at, "TIMEOUT") && at + 1 < args.len() && wanted.timeout_ms.is_none() {
+            let timeout = parse_i64(args.get(at + 1)).ok_or(NOT_AN_INTEGER)?;
+            let timeout = u64::try_from(timeout).ok().filter(|&timeout| timeout > 0);
+            wanted.timeout_ms = Some(timeout.ok_or("ERR FAILOVER timeout must be greater than 0")?);
+            at += 2;
+        } else if args.is(at, "TO") && at + 2 < args.len() && wanted.target.is_none() {
+            let host = String::from_utf8_lossy(args.get(at + 1)).into_owned();
+            let port = parse_i64(args.get(at + 2)).ok_or(NOT_AN_INTEGER)?;
+            // What is no port is not that of a replica.
+            wanted.target = Some((host, u16::try_from(port).unwrap_or(0)));
+            at += 3;
+        } else if args.is(at, "FORCE") && !wanted.force {
+            wanted.force = true;
+            at += 1;
+        } else {
+            return Err("ERR syntax error");
+        }
+    }
+    Ok(wanted)
 }
 
 fn ok_bytes() -> Vec<u8> {
@@ -133,7 +192,8 @@ fn psync(core: &mut Core, token: Token, request: &OwnedRequest) {
     let Some(offset) = parse_i64(args.get(2)) else {
         return core.refuse(token, "ERR value is not an integer or out of range");
     };
-    core.leave_for_stream(token, SyncRequest::Psync { replid: ReplId::parse(args.get(1)), offset });
+    let takes_over = args.len() > 3 && args.is(3, "FAILOVER");
+    core.leave_for_stream(token, SyncRequest::Psync { replid: ReplId::parse(args.get(1)), offset, takes_over });
 }
 
 fn sync(core: &mut Core, token: Token, _: &OwnedRequest) {

@@ -28,6 +28,8 @@ pub struct LinkJob {
     pub port: u16,
     /// What to ask for: to go on at this offset of this history.
     pub ask: Option<(ReplId, Offset)>,
+    /// Whether it is one of our replicas, which is to take over as the primary.
+    pub takes_over: bool,
     /// Where to report the progress of a snapshot.
     pub progress: Arc<Progress>,
     /// Resolves when nobody wants this link any more.
@@ -77,7 +79,14 @@ async fn link(job: &LinkJob, surroundings: &Surroundings) -> Result<(), Failure>
     if let Some((replid, next)) = job.ask {
         notice(&format!("Trying a partial resynchronization (request {replid}:{next})."));
     }
-    let answer = peer.ask(&["PSYNC", &replid, &offset]).await?;
+    let mut request = vec!["PSYNC", &replid, &offset];
+    if job.takes_over {
+        request.push("FAILOVER");
+    }
+    let answer = peer.ask(&request).await?;
+    if job.takes_over && answer.starts_with(b"-") {
+        surroundings.on_log_core(move |core| core.on_link_refused(generation));
+    }
     match psync::answer(&answer).map_err(|malformed| malformed.to_string())? {
         Answer::Continue(renamed) => {
             let Some((current, next)) = job.ask else {
