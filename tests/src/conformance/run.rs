@@ -55,7 +55,7 @@ pub fn run(plan: &Plan, exceptions: &Exceptions) -> std::io::Result<bool> {
             loop {
                 let next = queue.lock().expect("no worker panics with it").pop_front();
                 let Some(job) = next else { return Ok(()) };
-                let outcome = run_one(&suite, &job, plan.verbose)?;
+                let outcome = run_one(&suite, &job, exceptions, plan.verbose)?;
                 results.lock().expect("no worker panics with it").push((job, outcome));
             }
         };
@@ -112,14 +112,16 @@ fn judge<'a>(kind: Kind, results: impl Iterator<Item = (&'a str, &'a Outcome)>, 
 }
 
 /// One unit against a fresh server.
-fn run_one(suite: &Suite, job: &Job, verbose: bool) -> std::io::Result<Outcome> {
+fn run_one(suite: &Suite, job: &Job, exceptions: &Exceptions, verbose: bool) -> std::io::Result<Outcome> {
     let mut server = Server::with(job.kind);
     if job.kind.is_koltso() {
         // As from Redis 7.2 small sets are listpacks; so they are hash tables as in 7.0.
         server = server.set("set-max-listpack-entries", 0);
     }
     let mut server = server.start();
-    let (mut outcome, text) = suite.run(&job.unit, &server)?;
+    let several = matches!(job.kind, Kind::Koltso { cores: 2.. });
+    let left_out = exceptions.of_several_cores(&job.unit).filter(|_| several);
+    let (mut outcome, text) = suite.run(&job.unit, left_out, &server)?;
     if verbose {
         println!("{text}");
     }
