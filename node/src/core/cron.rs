@@ -1,6 +1,6 @@
 //! What is due by time, ten times a second; and what happens when the configuration changes or a connection ends.
 
-use super::{Core, Message};
+use super::Core;
 use crate::config::NotifyFlags;
 use crate::connection::{Closing, Peer, Stall, Token};
 use crate::server::latency::monitor::Sample;
@@ -38,6 +38,7 @@ impl Core {
         self.end_overdue_handshakes();
         self.enforce_soft_limits();
         self.evict_clients();
+        self.exec.evict_if_short_for_long();
         if self.replication.is_some() {
             self.end_pause_if_due();
             self.sample_rates();
@@ -157,25 +158,6 @@ impl Core {
         while shard.drop_step(DROP_STEP) && Instant::now() < until {}
         self.last_drop = Instant::now();
         shard.is_dropping() || !graveyard::is_empty()
-    }
-
-    /// Evicts if there was more to evict than was possible at once, and has other cores evict; true if there is more.
-    pub(super) fn slice_of_eviction(&mut self) -> bool {
-        if !self.exec.gates.has(Gate::MaxMemory) {
-            return false;
-        }
-        let more = self.exec.go_on_evicting();
-        let relief = std::mem::take(&mut self.exec.relief);
-        for core in relief.iter() {
-            if core == self.exec.id {
-                // The shard was away.
-                self.exec.evicting = true;
-            } else {
-                self.send(core, Message::Run(Box::new(|core| core.exec.evicting = true)));
-            }
-        }
-        self.exec.publish_load();
-        more
     }
 
     fn drop_idle_clients(&mut self) {

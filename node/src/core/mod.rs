@@ -12,6 +12,7 @@ mod message;
 mod pause;
 mod posts;
 mod readers;
+mod relief;
 mod requests;
 mod restricted;
 mod secure;
@@ -91,6 +92,8 @@ pub struct Core {
     pub(crate) trackers: Vec<Token>,
     /// When the waits of its clients are over.
     deadlines: waits::Deadlines,
+    /// What waits until other cores have made room.
+    relief: relief::Relief,
     /// When keys whose time is over are looked for next.
     pub(crate) next_expiry_ms: u64,
     /// When flushed tables were last worked at.
@@ -181,6 +184,7 @@ impl Core {
             posts,
             trackers: Vec::new(),
             deadlines: waits::Deadlines::default(),
+            relief: relief::Relief::default(),
             next_expiry_ms: 0,
             last_drop: Instant::now(),
             last_ack_ms: 0,
@@ -249,7 +253,9 @@ impl Core {
         self.flush_effects();
         self.flush_streams();
         self.flush_run();
-        self.flush_dirty();
+        if !self.relief.is_under_way() {
+            self.flush_dirty();
+        }
         self.rearm_starved();
         self.buffers.publish();
         busy || !self.unfinished.is_empty()

@@ -121,13 +121,15 @@ impl Core {
         }
         // Who was served hears of that first.
         self.tell_served();
-        let told = self.take_told();
+        let told = self.take_told()?;
         self.pass_on_told(told, home)
     }
 
     /// What is to be told, on whatever core.
-    fn take_told(&mut self) -> Told {
-        Told::new(std::mem::take(&mut self.exec.invalidations), std::mem::take(&mut self.exec.broadcasts))
+    pub(super) fn take_told(&mut self) -> Option<Told> {
+        let (read, prefixed) = (&mut self.exec.invalidations, &mut self.exec.broadcasts);
+        let any = !read.is_empty() || !prefixed.is_empty();
+        any.then(|| Told::new(std::mem::take(read), std::mem::take(prefixed)))
     }
 
     /// Has all cores but one be told; returns what is for that one.

@@ -356,7 +356,7 @@ impl Core {
                 self.dirty.push(asker.token);
             }
         }
-        if let Some(told) = batch.told.take() {
+        for told in std::mem::take(&mut batch.told) {
             self.on_told(&told);
         }
         self.exec.outbox.recycle(batch);

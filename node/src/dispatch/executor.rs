@@ -95,7 +95,11 @@ pub struct Executor {
     pub scripts: Arc<Store>,
     /// Whether there is more to evict than was possible at once.
     pub evicting: bool,
-    /// Shards whose cores are to be told at the end of this turn that they have to evict.
+    /// Whether a write may have taken memory here since it was last looked at whether there is room.
+    pub has_taken: bool,
+    /// Whether memory was above its limit a while ago.
+    pub was_short: bool,
+    /// Shards whose cores are to be asked to evict.
     pub relief: ShardSet,
     /// Randomness.
     pub rng: SmallRng,
@@ -142,6 +146,8 @@ impl Executor {
             pressure: Arc::new(Pressure::new(cores)),
             scripts: Arc::new(Store::new(cores)),
             evicting: false,
+            has_taken: false,
+            was_short: false,
             relief: ShardSet::default(),
             rng: SmallRng::from_rng(&mut rand::rng()),
             output_len_pause: OUTPUT_LEN_PAUSE,

@@ -56,7 +56,7 @@ pub struct Batch {
     trackers: Vec<(usize, Arc<Tracker>, bool)>,
     replies: Reply,
     /// With the replies: what clients of the core that asks are to be told after them.
-    pub told: Option<Told>,
+    pub told: Vec<Told>,
 }
 
 impl Batch {

@@ -9,6 +9,7 @@ use super::shard_set::ShardSet;
 use crate::connection::{Stall, Token};
 use crate::core::{Core, Message, StageGuard, Staged};
 use crate::shard::Shard;
+use crate::shared::Gate;
 use std::collections::VecDeque;
 
 /// What to do with the shards once they are here.
@@ -203,12 +204,21 @@ impl Core {
             };
             self.send(to, Message::Run(Box::new(log)));
         }
+        match self.exec.gates.has(Gate::MaxMemory) {
+            true => self.answer_batch_with_room(batch),
+            false => self.answer_batch(batch),
+        }
+    }
+
+    /// Sends replies to the core that has asked for them.
+    pub fn answer_batch(&mut self, mut batch: Box<super::hop::Batch>) {
+        let to = batch.from;
         // What was executed reaches the log before anybody hears of it.
         self.flush_effects();
         self.flush_events();
         // And whoever asked for it may rely on it that those have been told whom it has served, and those who track keys.
         self.tell_served();
-        batch.told = self.tell_other_cores(to);
+        batch.told.extend(self.tell_other_cores(to));
         self.send(to, Message::BatchDone(batch));
     }
 

@@ -1,9 +1,10 @@
 //! Room for writes: keeping below `maxmemory` by evicting.
 //!
-//! A core evicts from the shards that are here. Where these have nothing that may go, and other shards do, the write is let
-//! through, and their cores are told at the end of the turn to evict as well: they do so in slices, until memory is below its
-//! limit again. So does a core itself that has very much to evict. What a snapshot keeps of what is evicted does not count. A write is refused only where no shard has anything to give;
-//! cores know that of each other from counts that each one publishes once a turn.
+//! A core evicts from the shards that are here: before a write, and once more before the write is answered, for what it has taken.
+//! Where these have nothing that may go, and other shards do, the write is let through, and answered when their cores have evicted
+//! as well. A core that has very much to evict does so in slices, until memory is below its limit again. What a snapshot keeps of
+//! what is evicted does not count. A write is refused only where no shard has anything to give; cores know that of each other from
+//! counts that each one publishes once a turn.
 
 use super::executor::Executor;
 use super::registry::Command;
@@ -78,6 +79,7 @@ impl Executor {
     /// Evicts if memory is above its limit; false if it is, and nothing can be done about that.
     #[cold]
     pub fn make_room(&mut self) -> bool {
+        self.has_taken = true;
         if self.has_room() || (self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory) {
             return true;
         }
@@ -101,14 +103,25 @@ impl Executor {
 
     /// Once a turn: goes on with an eviction that takes longer, and makes up for what the turn's own commands have taken; true if
     /// there is more to do.
+    ///
+    /// Not where nothing was written: whoever has written is to see to it first, and is answered after that.
     pub fn go_on_evicting(&mut self) -> bool {
-        if (self.evicting || self.gates.has(Gate::MaxMemory)) && self.shards[self.id].is_some() {
+        let is_due = self.evicting || self.has_taken || self.gates.has(Gate::Replica);
+        if is_due && self.shards[self.id].is_some() {
+            self.has_taken = false;
             let excepted = self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory;
             let may = !excepted && !self.gates.has(Gate::PausedWrites);
             self.evicting = may && !self.has_room() && self.evict_or_ask_others() == Evicted::NotYet;
             return self.evicting;
         }
         false
+    }
+
+    /// Now and then: memory may be short because of something else than writes, such as what waits for clients.
+    pub fn evict_if_short_for_long(&mut self) {
+        let is_short = self.gates.has(Gate::MaxMemory) && !self.has_room();
+        self.evicting |= is_short && self.was_short;
+        self.was_short = is_short;
     }
 
     /// Evicts; if there is nothing more here that may go, asks cores to that have something.
