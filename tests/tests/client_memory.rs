@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
+use koltso_tests::client::encode;
 use koltso_tests::wait::must;
 use koltso_tests::{Kind, Server, eventually, with_cores};
 
@@ -91,5 +92,22 @@ fn who_asked_to_be_spared_is_spared() {
             must(large == 2, || list)
         });
         assert!(!free.is_closed());
+    });
+}
+
+#[test]
+fn keys_that_are_watched_and_channels_count() {
+    with_cores(|kind| {
+        for command in ["WATCH", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE"] {
+            let server = limited(kind, "4mb");
+            let mut modest = server.client();
+            let names: Vec<String> = std::iter::once(command.into()).chain((0..60_000).map(|n| format!("name {n}"))).collect();
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).expect("connect");
+            stream.write_all(&encode(&names)).expect("send");
+            stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a time limit");
+            let mut greedy = Hog(stream);
+            eventually("it is closed", || must(greedy.is_closed(), || modest.must(&["CLIENT", "LIST"]).text()));
+            assert_eq!(modest.info("stats").int("evicted_clients"), 1, "{command}");
+        }
     });
 }

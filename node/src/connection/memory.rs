@@ -29,13 +29,14 @@ impl ClientMemory {
 }
 
 impl Connection {
-    /// What it takes of memory, in bytes: itself, what it has received and not worked off, and what it has to send.
+    /// What it takes of memory, in bytes: itself, what it has received and not worked off, what it has to send, and the keys and channels
+    /// that it wants to hear of.
     pub fn footprint(&self) -> usize {
         let transaction = self.session.transaction.as_ref().map_or(0, |transaction| transaction.len);
         let deferred = self.deferred.as_ref().map_or(0, |request| request.len());
         let input = self.pending.capacity() + self.parser.held() + transaction + deferred;
         let tls = self.tls.as_ref().map_or(0, |tls| tls.held());
-        size_of::<Connection>() + tls + input + self.output.held() + self.awaited_len
+        size_of::<Connection>() + tls + input + self.output.held() + self.awaited_len + self.session.interests_len()
     }
 
     /// Whether it may be closed where clients take too much memory.

@@ -179,6 +179,8 @@ pub struct Session {
     pub messages: Vec<u8>,
     /// The flag that a change of a watched key raises, and the keys.
     pub watch: Option<(Arc<WatchFlag>, Vec<WatchedKey>)>,
+    /// The bytes of those keys' names.
+    pub watched_len: usize,
     /// Whether it sees every command (`MONITOR`).
     pub monitor: bool,
     /// The channels it listens to, if there are any.
@@ -226,6 +228,7 @@ impl Session {
             in_exec: false,
             messages: Vec::new(),
             watch: None,
+            watched_len: 0,
             monitor: false,
             subscriptions: None,
             only_listens: false,
@@ -246,6 +249,14 @@ impl Session {
     #[inline]
     fn is_ordinary(&self) -> bool {
         !self.only_listens && self.transaction.is_none() && self.reply_mode != ReplyMode::Stream
+    }
+
+    /// About what it takes of memory for the keys that it watches and the channels that it listens to, in bytes.
+    pub fn interests_len(&self) -> usize {
+        /// Of a watched key, beside its name: here, and in its shard.
+        const WATCH_LEN: usize = size_of::<WatchedKey>() + 96;
+        let watches = self.watch.as_ref().map_or(0, |(_, keys)| keys.len() * WATCH_LEN + self.watched_len);
+        watches + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.footprint())
     }
 
     /// What it has asked for with `CLIENT TRACKING ON`.

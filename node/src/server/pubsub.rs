@@ -77,7 +77,7 @@ impl Core {
             if first {
                 self.shared.interest[id].add(kind, &name);
             }
-            subscriptions.of_mut(kind).insert(name);
+            subscriptions.insert(kind, name);
         }
         let count = subscriptions.count(kind);
         self.confirm(token, kind.subscribe(), Some(name), count);
@@ -114,7 +114,7 @@ impl Core {
         self.flush_run();
         let Some(conn) = self.conn(token) else { return };
         let Some(subscriptions) = &mut conn.session.subscriptions else { return };
-        if subscriptions.of_mut(kind).remove(name) && self.directory.remove(kind, name, token) {
+        if subscriptions.remove(kind, name) && self.directory.remove(kind, name, token) {
             self.shared.interest[self.exec.id].remove(kind, name);
         }
     }

@@ -66,6 +66,7 @@ impl Core {
     fn watch_here(&mut self, token: Token, keys: Vec<WatchedKey>) {
         let Some(conn) = self.conn(token) else { return };
         let (flag, mut watched) = conn.session.watch.take().unwrap_or_else(|| (Arc::new(WatchFlag::default()), Vec::new()));
+        let mut watched_len = if watched.is_empty() { 0 } else { conn.session.watched_len };
         let now = self.exec.now;
         for mut key in keys {
             let shard = self.exec.shard_of(&key.key);
@@ -77,10 +78,12 @@ impl Core {
                 continue;
             }
             key.live = over == Some(false);
+            watched_len += key.key.len();
             watched.push(key);
         }
         if let Some(conn) = self.conn(token) {
             conn.session.watch = Some((flag, watched));
+            conn.session.watched_len = watched_len;
         }
     }
 
