@@ -2,6 +2,7 @@
 //! replicas of either kind; and a sandbox that holds.
 
 use koltso_tests::{Client, Kind, Server, Value, eventually, oracle, with_cores};
+use rustix::process::Signal;
 
 /// Scripts without keys, each with what it is given: every reply is that of redis-server.
 const SAME: &[(&str, &[&str])] = &[
@@ -501,6 +502,123 @@ fn a_busy_script_is_told_of_and_can_be_ended() {
         assert!(others[2].cmd(&["SHUTDOWN"]).error().starts_with("BUSY"));
         let _ = others[3].try_cmd(&["SHUTDOWN", "NOSAVE"]);
         let mut server = server;
+        server.wait_exit();
+    });
+}
+
+/// Each of these would run for hours in one native function, if that did not look up from its work.
+#[test]
+fn a_script_within_a_long_native_function_can_be_ended() {
+    let table = "local a = {} for i = 1, 1000 do a[i] = 1 end local b = {} for i = 1, 1000 do b[i] = a end \
+                 local c = {} for i = 1, 1000 do c[i] = b end";
+    let scripts = [
+        "local s = string.rep('a', 2e6) local p = string.rep('a', 1e6) .. 'b' .. string.rep('a', 10) \
+         while true do string.find(s, p, 1, true) end"
+            .to_string(),
+        "local s = string.rep('a', 2e6) local p = string.rep('a', 1e6) .. 'b' while true do string.find(s, p) end".into(),
+        "local s = string.rep('a', 1e7) local p = '[' .. string.rep('b', 1e6) .. 'a]*c' while true do pcall(string.find, s, p) end"
+            .into(),
+        "return string.gsub(string.rep('(', 1e7), '%b()', '')".into(),
+        "local t = {} for i = 1, 1e5 do t[i] = tostring(i % 9000 + 1000) end while true do pcall(table.sort, t, string.rep) end"
+            .into(),
+        "local t = {} for i = 1, 1e5 do t[string.rep('x', 100) .. i] = 1e6 end while true do table.foreach(t, string.rep) end".into(),
+        format!("{table} while true do pcall(cjson.encode, c) end"),
+        format!("{table} while true do pcall(cmsgpack.pack, c) end"),
+        format!("{table} return c"),
+    ];
+    let server = Server::with(Kind::Koltso { cores: 1 }).set("busy-reply-threshold", 50).start();
+    for script in scripts {
+        let (mut runner, mut client) = (server.client(), server.client());
+        runner.send_raw(&koltso_tests::client::encode(&["EVAL", &script, "0"])).unwrap();
+        eventually("the node is busy with it, and ends it", || {
+            let reply = client.cmd(&["SCRIPT", "KILL"]);
+            koltso_tests::wait::must(!reply.is_error(), || format!("{reply:?}: {script}"))
+        });
+        let reply = runner.read().unwrap();
+        assert!(reply.is_error() && reply.error().contains("killed by user"), "{reply:?}: {script}");
+    }
+}
+
+#[test]
+fn functions_that_were_made_to_look_up_answer_as_before() {
+    let scripts = [
+        "return {string.find('a.b', '.', 1, true), string.find('abc', 'c', -1, true), string.find('abc', 'a', 2, true) or 'none'}",
+        "return {string.find(string.rep('ab', 3000) .. 'x', 'bx', 1, true), string.find(string.rep('a', 2000), string.rep('a', 999))}",
+        "local s = string.rep('a', 3000) return {string.find(s, string.rep('a', 1000), -1000, true), string.find(s, s, 2, true) or 0}",
+        "local t = {3, 1, 2} table.sort(t) return t",
+        "local t = {'b', 'c', 'a'} table.sort(t) return t",
+        "local t = {3, 1, 2} table.sort(t, function(a, b) return a > b end) return t",
+        "local sum = 0 table.foreach({1, 2, 3}, function(_, v) sum = sum + v end) return sum",
+        "return table.foreachi({1, 2, 3}, function(i, v) if i == 2 then return v * 10 end end)",
+        "return {string.gsub('hello', 'l', 'L'), string.match('key=value', '(%w+)=(%w+)')}",
+        "local t = {} for w in string.gmatch('one two', '%a+') do t[#t + 1] = w end return t",
+        "return string.find(nil, 'a')",
+        "return string.find('a')",
+        "return string.match({}, 'a')",
+        "return string.find('a', '%')",
+        "return string.gsub('a', '(', '')",
+        "return table.sort(nil)",
+        "return table.sort({1, 2}, 3)",
+        "return table.foreach(nil, print)",
+        "return table.foreach({}, 3)",
+        "return string.find(12345, 34)",
+    ];
+    let (redis, koltso) = (Server::start(Kind::Redis), Server::start(Kind::Koltso { cores: 1 }));
+    let (mut theirs, mut ours) = (redis.client(), koltso.client());
+    for script in scripts {
+        let (expected, found) = (theirs.cmd(&["EVAL", script, "0"]), ours.cmd(&["EVAL", script, "0"]));
+        assert_eq!(format!("{expected:?}"), format!("{found:?}"), "{script}");
+    }
+}
+
+#[test]
+fn scripts_that_were_only_run_make_room_and_loaded_ones_stay() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut client = server.client();
+        let loaded = client.must(&["SCRIPT", "LOAD", "return 'loaded'"]).text();
+        let first = client.must(&["SCRIPT", "LOAD", "return 'first'"]).text();
+        client.must(&["SCRIPT", "FLUSH"]).ok();
+        client.must(&["EVAL", "return 'first'", "0"]);
+        client.must(&["EVAL", "return 'loaded'", "0"]);
+        assert_eq!(client.must(&["SCRIPT", "LOAD", "return 'loaded'"]).text(), loaded);
+        let mut clients: Vec<Client> = (0..6).map(|_| server.client()).collect();
+        for i in 0..499 {
+            clients[i % 6].must(&["EVAL", &format!("return {i}"), "0"]);
+        }
+        assert_eq!(client.must(&["EVALSHA", &first, "0"]).text(), "first");
+        client.must(&["EVAL", "return 'one more'", "0"]);
+        for client in &mut clients {
+            assert_eq!(client.must(&["EVALSHA", &first, "0"]).text(), "first");
+            assert_eq!(client.must(&["EVALSHA", &loaded, "0"]).text(), "loaded");
+        }
+        for i in 0..600 {
+            clients[i % 6].must(&["EVAL", &format!("return -{i}"), "0"]);
+        }
+        for client in &mut clients {
+            assert!(client.cmd(&["EVALSHA", &first, "0"]).error().starts_with("NOSCRIPT"));
+            assert_eq!(client.must(&["EVALSHA", &loaded, "0"]).text(), "loaded");
+        }
+        let info = client.must(&["INFO", "memory"]).text();
+        assert!(info.contains("number_of_cached_scripts:501"), "{info}");
+    });
+}
+
+#[test]
+fn a_shutdown_without_saving_ends_one_that_waits_for_a_script() {
+    with_cores(|kind| {
+        let mut server = Server::with(kind).set("busy-reply-threshold", 50).set("save", "3600 1").start();
+        let mut clients: Vec<Client> = (0..4).map(|_| server.client()).collect();
+        let mut runner = server.client();
+        runner.send_raw(&koltso_tests::client::encode(&["EVAL", "redis.call('set','k','v') while true do end", "0"])).unwrap();
+        eventually("it counts as busy", || {
+            let reply = clients[0].cmd(&["SCRIPT", "KILL"]);
+            koltso_tests::wait::must(reply.error().starts_with("UNKILLABLE"), || format!("{reply:?}"))
+        });
+        // The first wants to save, which has to wait for the script's writes.
+        server.signal(Signal::TERM);
+        server.wait_log("User requested shutdown");
+        let _ = clients[2].try_cmd(&["SHUTDOWN", "NOSAVE"]);
         server.wait_exit();
     });
 }

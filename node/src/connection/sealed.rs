@@ -70,12 +70,13 @@ fn sealed_sent(tls: &mut Session, output: &mut Output, flight: Flight) -> (usize
         Flight::Buffer { bytes, .. } => bytes,
         Flight::Pieces(_) => Vec::new(),
     });
-    let next = tls.next_part();
-    if next.is_empty() {
+    // Asked before the buffer is taken that the next reply is to be encrypted into.
+    if tls.left() == 0 && !tls.has_own() {
         output.in_flight = InFlight::Nothing;
         output.recycle(tls.take_buffer());
         return (gone, None);
     }
+    let next = tls.next_part();
     output.note_left(tls.left());
     (gone, Some(Flight::buffer(next)))
 }

@@ -294,6 +294,15 @@ impl Core {
         }
     }
 
+    /// What a connection has waited for is over, and it is still being served: whoever does that goes on with it.
+    pub(crate) fn end_stall(&mut self, token: Token, stall: Stall) {
+        if let Some(conn) = self.conn(token)
+            && conn.stall == stall
+        {
+            conn.stall = Stall::None;
+        }
+    }
+
     pub(crate) fn who(&mut self, token: Token) -> Option<(Who, bool)> {
         let conn = self.conn(token)?;
         let who = Who { db: conn.session.db, no_touch: conn.session.no_touch, origin: Origin::Client };

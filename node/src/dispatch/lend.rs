@@ -68,6 +68,26 @@ impl Core {
         self.with_shards(ShardSet::all(self.exec.shards.len()), work);
     }
 
+    /// Whether these shards are all at home here, and nobody is before who wants to use them.
+    pub fn has_at_hand(&self, wanted: ShardSet) -> bool {
+        let (id, lending) = (self.exec.id, &self.lending);
+        wanted.single() == Some(id)
+            && self.exec.shards[id].is_some()
+            && !(lending.running || lending.frozen)
+            && lending.jobs.is_empty()
+    }
+
+    /// Does `work` at once over what is [at hand](Self::has_at_hand), alone like a job.
+    pub fn with_own_shard(&mut self, work: impl FnOnce(&mut Core)) {
+        self.lending.running = true;
+        work(self);
+        self.lending.running = false;
+        self.thaw();
+        if !self.lending.jobs.is_empty() {
+            self.advance_jobs();
+        }
+    }
+
     /// Brings the job at the front as far as possible. Not from within a job: a second one would see the first half done, and
     /// lose the hold on its shards to the end of the first.
     fn advance_jobs(&mut self) {
@@ -115,7 +135,12 @@ impl Core {
             self.lending.reserved = false;
             self.serve_lend_requests();
         }
-        if std::mem::take(&mut self.lending.thaws) && self.exec.shards[id].is_some() {
+        self.thaw();
+    }
+
+    /// After a script that took too long: what has waited for its end goes on.
+    fn thaw(&mut self) {
+        if std::mem::take(&mut self.lending.thaws) && self.exec.shards[self.exec.id].is_some() {
             self.resume_shard_work();
             self.serve_lend_requests();
         }

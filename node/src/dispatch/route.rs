@@ -47,6 +47,12 @@ impl Executor {
         usize::from(slot::shard_of(slot::slot_of(key), self.shards.len() as u16).0)
     }
 
+    /// Whether all the shards are here that a command's keys are in.
+    pub fn has_shards_of(&self, command: &Command, args: Args<'_>) -> bool {
+        self.shards.iter().all(Option::is_some)
+            || self.shards_of(command, args).iter().all(|shard| self.shards[shard].is_some())
+    }
+
     /// All the shards that a command's keys are in.
     pub fn shards_of(&self, command: &Command, args: Args<'_>) -> ShardSet {
         let mut set = ShardSet::default();

@@ -40,6 +40,11 @@ impl ShardSet {
 
     /// In ascending order.
     pub fn iter(self) -> impl Iterator<Item = usize> {
-        (0..CORES_MAX).filter(move |&shard| self.contains(shard))
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let shard = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
+            rest &= rest - 1;
+            Some(shard)
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! Between values of Lua and replies: what a command answers becomes a value, and what a script returns becomes a reply.
 
+use super::engine::Room;
 use koltso_proto::number::{parse_f64, parse_i64};
 use koltso_proto::resp::Reply;
 use mlua::{Lua, Result, Table, Value};
@@ -11,11 +12,15 @@ const REPLY_LEN_MAX: usize = 512 << 20;
 /// A table counts as so many of them, for the time it takes.
 const TABLE_COST: usize = 512;
 
+/// So many values are written between two questions whether to go on.
+const QUESTION_PERIOD: u32 = 1024;
+
 /// The value of a reply, which is whole and well formed.
 ///
 /// # Errors
 /// If the interpreter has no memory left.
 pub fn value_of(lua: &Lua, reply: &[u8]) -> Result<Value> {
+    let _room = Room::for_len(lua, reply.len());
     Reader { lua, rest: reply }.value()
 }
 
@@ -54,7 +59,10 @@ impl<'a> Reader<'a> {
                 Some(len) => Value::Table(self.array(len)?),
                 None => Value::Boolean(false),
             },
-            b'+' => Value::Table(single(lua, "ok", lua.create_string(text)?)?),
+            b'+' => Value::Table(match std::str::from_utf8(text) {
+                Ok(text) => single(lua, "ok", text)?,
+                Err(_) => single(lua, "ok", lua.create_string(text)?)?,
+            }),
             b'-' => {
                 let table = single(lua, "err", lua.create_string(text)?)?;
                 // It was counted when the command was run.
@@ -115,24 +123,30 @@ impl<'a> Reader<'a> {
 }
 
 fn single(lua: &Lua, field: &str, value: impl mlua::IntoLua) -> Result<Table> {
-    let table = lua.create_table()?;
-    table.raw_set(field, value)?;
-    Ok(table)
+    lua.create_table_from([(field, value)])
 }
 
-/// Writes what a script has returned as a reply. `resp3`: whether the script has asked for RESP3. An error is written as one;
-/// says whether it was, and is to be counted as such.
+/// Writes what a script has returned as a reply. `resp3`: whether the script has asked for RESP3. `goes_on` is asked once in a while
+/// whether it may go on: a small table may hold another many times. An error is written as one; says whether it was, and is to be
+/// counted as such.
 ///
 /// # Errors
-/// If the interpreter has no memory left.
-pub fn write_reply(reply: &mut Reply, value: &Value, resp3: bool) -> Result<Option<Failure>> {
-    write(&mut Written { reply, tables: 0 }, value, resp3, 0)
+/// If the interpreter has no memory left, or that it may not go on.
+pub fn write_reply(
+    reply: &mut Reply,
+    value: &Value,
+    resp3: bool,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<Option<Failure>> {
+    write(&mut Written { reply, tables: 0, until_question: QUESTION_PERIOD, goes_on }, value, resp3, 0)
 }
 
 /// A reply being written.
 struct Written<'a> {
     reply: &'a mut Reply,
     tables: usize,
+    until_question: u32,
+    goes_on: &'a mut dyn FnMut() -> bool,
 }
 
 /// A script has failed.
@@ -151,6 +165,13 @@ fn write(out: &mut Written<'_>, value: &Value, resp3: bool, depth: usize) -> Res
     let len = value.as_string().map_or(0, |text| text.as_bytes().len());
     if out.reply.buf.len() + len + out.tables * TABLE_COST > REPLY_LEN_MAX {
         return Err(mlua::Error::runtime("the reply of the script is too long"));
+    }
+    out.until_question -= 1;
+    if out.until_question == 0 {
+        out.until_question = QUESTION_PERIOD;
+        if !(out.goes_on)() {
+            return Err(mlua::Error::runtime("the script was ended"));
+        }
     }
     let reply = &mut *out.reply;
     match value {

@@ -5,21 +5,27 @@
 //! by [`Steps`], which ends what has to end. There are two of these on a core, for scripts and for functions, so that neither sees
 //! what the other may use.
 
+use super::compiled::CompiledScripts;
 use super::libs;
-use super::natives;
-use super::store::{Script, Sha};
+use super::natives::{self, Fault};
 use super::wording::reword;
-use mlua::{ChunkMode, Compiler, Function, Lua, LuaOptions, MultiValue, StdLib, String as LuaString, Table, Value, VmState};
+use koltso_proto::resp::Args;
+use mlua::{ChunkMode, Compiler, Either, Function, Lua, LuaOptions, StdLib, String as LuaString, Table, Value, VmState};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// So many calls and turns of loops are made between two looks at the clock and at what others ask for.
-const LOOK_PERIOD: u64 = 10_000;
+/// So many steps are taken between two looks at the clock, where they are short.
+const CLOCK_PERIOD: u64 = 16;
+/// Steps are short if so many of them take less than this.
+const SHORT: Duration = Duration::from_micros(50);
+/// So much time passes between two looks at what others ask for.
+const TICK_PERIOD: Duration = Duration::from_millis(2);
 /// The longest source that is compiled, in bytes: the compiler's own memory is not limited.
 const SOURCE_LEN_MAX: usize = 16 << 20;
+/// The same of one that a script has made: that takes one step, and about a second.
+pub const MADE_LEN_MAX: usize = 1 << 20;
 
 /// What an interpreter is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +47,37 @@ impl Purpose {
 }
 
 /// What a script does, counted: each call, each return and each turn of a loop.
-#[derive(Default)]
+///
+/// Nothing says how long a step takes: a native function may go through the longest string that there can be. So the clock is looked at
+/// after a few steps, and after each while they take long; and natives that go through more than that look up by themselves
+/// ([`breathe`]).
 pub struct Steps {
     taken: Cell<u64>,
+    /// How many are left until the clock is looked at.
+    until_look: Cell<u64>,
+    /// When it was looked at last, and when it was last seen what others ask for.
+    looked: Cell<Instant>,
+    ticked: Cell<Instant>,
     /// Set when nothing more is to be done: every step is an error from then on, whatever the script catches.
     ended: Cell<bool>,
     /// When it ends by itself.
     deadline: Cell<Option<Instant>>,
     overdue: Cell<bool>,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        let now = Instant::now();
+        Steps {
+            taken: Cell::default(),
+            until_look: Cell::new(CLOCK_PERIOD),
+            looked: Cell::new(now),
+            ticked: Cell::new(now),
+            ended: Cell::default(),
+            deadline: Cell::default(),
+            overdue: Cell::default(),
+        }
+    }
 }
 
 impl Steps {
@@ -78,27 +107,71 @@ impl Steps {
         self.overdue.get()
     }
 
-    fn look_at_clock(&self) {
-        if self.deadline.get().is_some_and(|deadline| Instant::now() > deadline) {
+    /// Looks at the clock. Says whether it is time to see what others ask for.
+    #[cold]
+    pub fn look_at_clock(&self) -> bool {
+        let now = Instant::now();
+        let is_short = now.saturating_duration_since(self.looked.replace(now)) < SHORT;
+        self.until_look.set(if is_short { CLOCK_PERIOD } else { 1 });
+        if self.deadline.get().is_some_and(|deadline| now > deadline) {
             self.overdue.set(true);
             self.end();
         }
+        let is_due = now.saturating_duration_since(self.ticked.get()) >= TICK_PERIOD;
+        if is_due {
+            self.ticked.set(now);
+        }
+        is_due
     }
 
-    fn begin(&self) {
+    fn begin(&self, now: Instant) {
         self.taken.set(0);
+        self.until_look.set(CLOCK_PERIOD);
+        self.looked.set(now);
+        self.ticked.set(now);
         self.ended.set(false);
     }
 }
 
-/// A compiled script, and what it was compiled from.
-#[derive(Clone)]
-pub struct Compiled {
-    /// The function.
-    pub function: Function,
-    /// Its source.
-    pub script: Arc<Script>,
+/// What has to happen in the midst of a script.
+struct Watch {
+    steps: Rc<Steps>,
+    /// Sees what others ask for. It never fails: an error that passed through the interrupt would find no room on the stack.
+    tick: Function,
 }
+
+impl Watch {
+    fn look_up(&self) {
+        if self.steps.look_at_clock() {
+            let _ = self.tick.call::<()>(());
+        }
+    }
+
+    /// Takes one step. Says whether it may be done.
+    #[inline]
+    fn step(&self) -> bool {
+        let steps = &*self.steps;
+        steps.taken.set(steps.taken.get() + 1);
+        match steps.until_look.get() {
+            0 | 1 => self.look_up(),
+            left => steps.until_look.set(left - 1),
+        }
+        !steps.ended.get()
+    }
+}
+
+/// To be called once in a while by natives whose work takes long.
+///
+/// # Errors
+/// That the script is to end.
+pub fn breathe(lua: &Lua) -> Result<(), Fault> {
+    let Some(watch) = lua.app_data_ref::<Watch>() else { return Ok(()) };
+    watch.look_up();
+    if watch.steps.ended.get() { Err(ENDED.into()) } else { Ok(()) }
+}
+
+/// The error that ends a script.
+const ENDED: &str = "the script was ended";
 
 /// The global names that functions see: an empty table, and behind it either of two others.
 struct Surroundings {
@@ -139,14 +212,16 @@ pub struct Engine {
     purpose: Purpose,
     /// What it may use, in bytes; 0 = any number.
     memory_max: usize,
+    /// With less in use, nothing would come of collecting garbage.
+    tidy_at: usize,
     run: Function,
     load: Function,
     globals: Table,
     names: [LuaString; 2],
     /// The surroundings of functions, which are others while their library is being loaded.
     surroundings: Surroundings,
-    /// What has been compiled here, by the script's name.
-    pub compiled: HashMap<Sha, Compiled>,
+    /// The scripts that have been compiled here.
+    pub compiled: CompiledScripts,
     /// What has been loaded here, by the library's name.
     pub loaded: HashMap<Vec<u8>, super::library::Loaded>,
 }
@@ -183,21 +258,10 @@ impl Engine {
         }
         globals.set_safeenv(true);
         let steps = Rc::new(Steps::default());
-        let tick: Function = handles.raw_get("tick")?;
-        let counted = Rc::clone(&steps);
-        lua.set_interrupt(move |_| {
-            let taken = counted.taken.get() + 1;
-            counted.taken.set(taken);
-            if taken.is_multiple_of(LOOK_PERIOD) {
-                counted.look_at_clock();
-                // It never fails: an error that passed through here would find no room on the stack.
-                let _ = tick.call::<()>(());
-            }
-            if counted.ended.get() {
-                return Err(mlua::Error::runtime("the script was ended"));
-            }
-            Ok(VmState::Continue)
-        });
+        let watch = || -> mlua::Result<Watch> { Ok(Watch { steps: Rc::clone(&steps), tick: handles.raw_get("tick")? }) };
+        lua.set_app_data(watch()?);
+        let watch = watch()?;
+        lua.set_interrupt(move |_| if watch.step() { Ok(VmState::Continue) } else { Err(mlua::Error::runtime(ENDED)) });
         // What was needed to set it up is not needed any more.
         lua.gc_collect()?;
         lua.set_memory_limit(memory_max)?;
@@ -205,12 +269,13 @@ impl Engine {
             steps,
             purpose,
             memory_max,
+            tidy_at: 0,
             run: handles.raw_get("run")?,
             load: handles.raw_get("load")?,
             globals,
             names: [lua.create_string("KEYS")?, lua.create_string("ARGV")?],
             surroundings,
-            compiled: HashMap::new(),
+            compiled: CompiledScripts::default(),
             loaded: HashMap::new(),
             lua,
         })
@@ -227,11 +292,14 @@ impl Engine {
         self.memory_max > 0 && self.memory() > self.memory_max / 2
     }
 
-    /// Between two scripts: makes room for the next.
-    pub fn tidy(&self) {
-        if self.is_crowded() {
+    /// Between two scripts: makes room for the next. What stays although all garbage was collected is there to stay: nothing is
+    /// collected again before half of the rest has been used.
+    pub fn tidy(&mut self) {
+        if self.is_crowded() && self.memory() > self.tidy_at {
             // Only a lack of memory would be an error, and the next script is told of that.
             _ = self.lua.gc_collect();
+            let kept = self.memory();
+            self.tidy_at = kept + self.memory_max.saturating_sub(kept) / 2;
         }
     }
 
@@ -240,7 +308,7 @@ impl Engine {
     /// # Errors
     /// What is wrong with it.
     pub fn compile(&self, source: &[u8]) -> Result<Function, String> {
-        let function = compile(&self.lua, source, self.purpose.chunk_name())?;
+        let function = compile(&self.lua, source, SOURCE_LEN_MAX, self.purpose.chunk_name())?;
         if self.purpose == Purpose::Functions {
             function.set_environment(self.surroundings.front.clone()).map_err(|error| error.to_string())?;
         }
@@ -258,28 +326,43 @@ impl Engine {
         })
     }
 
-    /// A table of strings.
+    /// A table of `count` arguments, from one on.
     ///
     /// # Errors
     /// If the interpreter has no memory left.
-    pub fn list<'a>(&self, items: impl ExactSizeIterator<Item = &'a [u8]>) -> mlua::Result<Table> {
-        let table = self.lua.create_table_with_capacity(items.len(), 0)?;
-        for (i, item) in items.enumerate() {
-            table.raw_set(i + 1, self.lua.create_string(item)?)?;
+    pub fn list(&self, args: Args<'_>, from: usize, count: usize) -> mlua::Result<Table> {
+        // Text is pushed as it is; other bytes by way of a handle, which is dearer.
+        let item = |item| match std::str::from_utf8(item) {
+            Ok(text) => Ok(Either::Left(text)),
+            Err(_) => self.lua.create_string(item).map(Either::Right),
+        };
+        if count < FEW {
+            let mut items: [Option<Either<&str, LuaString>>; FEW] = Default::default();
+            for (place, given) in items.iter_mut().zip(args.from(from).take(count)) {
+                *place = Some(item(given)?);
+            }
+            return self.lua.create_sequence_from(items.into_iter().take(count));
         }
-        Ok(table)
+        let items: Vec<Either<&str, LuaString>> = args.from(from).take(count).map(item).collect::<mlua::Result<_>>()?;
+        self.lua.create_sequence_from(items)
     }
 
-    /// Calls a function while `answer` answers what it asks for: its result, or the error that it ended with.
+    /// Calls a function, now, while `answer` answers what it asks for: its result, or the error that it ended with.
     ///
     /// # Errors
     /// If the interpreter has no memory left, or the script was ended.
-    pub fn run(&self, answer: Function, function: &Function, args: MultiValue) -> mlua::Result<Result<Value, Value>> {
-        self.steps.begin();
-        let mut given = args;
-        given.push_front(Value::Function(function.clone()));
-        given.push_front(Value::Function(answer));
-        let (ok, value): (bool, Value) = self.run.call(given)?;
+    pub fn run(
+        &self,
+        started: Instant,
+        answer: Function,
+        function: &Function,
+        args: Option<(Table, Table)>,
+    ) -> mlua::Result<Result<Value, Value>> {
+        self.steps.begin(started);
+        let (ok, value): (bool, Value) = match args {
+            None => self.run.call((answer, function))?,
+            Some((keys, argv)) => self.run.call((answer, function, keys, argv))?,
+        };
         Ok(if ok { Ok(value) } else { Err(value) })
     }
 
@@ -288,10 +371,10 @@ impl Engine {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn load(&self, register: Function, chunk: &Function) -> mlua::Result<Result<Value, Value>> {
-        self.steps.begin();
+        self.steps.begin(Instant::now());
         self.surroundings.change(true)?;
         let outcome = self.load.call::<(bool, Value)>((register, chunk));
-        self.steps.begin();
+        self.steps.begin(Instant::now());
         self.surroundings.change(false)?;
         outcome.map(|(ok, value)| if ok { Ok(value) } else { Err(value) })
     }
@@ -304,13 +387,43 @@ impl Engine {
     }
 }
 
-/// Compiles a source whose name in errors is that.
+/// While it lives, a few values are made without a look at the limit of memory, which is looked at again with the next that the script
+/// makes itself: each look is a protected call, which costs ten times as much as a short string does.
+pub struct Room<'a> {
+    lua: &'a Lua,
+    limit: usize,
+}
+
+impl<'a> Room<'a> {
+    /// So many bytes of what values are made from are few; a value is at most some ten times as large.
+    const LEN_MAX: usize = 16 << 10;
+
+    /// Room for what is made from so many bytes, if they are few.
+    pub fn for_len(lua: &'a Lua, len: usize) -> Option<Self> {
+        if len > Room::LEN_MAX {
+            return None;
+        }
+        let limit = lua.set_memory_limit(0).ok()?;
+        Some(Room { lua, limit })
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let _ = self.lua.set_memory_limit(self.limit);
+    }
+}
+
+/// So many arguments need no memory on their way.
+const FEW: usize = 4;
+
+/// Compiles a source of so many bytes at most, whose name in errors is that.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn compile(lua: &Lua, source: &[u8], name: &str) -> Result<Function, String> {
-    if source.len() > SOURCE_LEN_MAX {
-        return Err(format!("the source is longer than {SOURCE_LEN_MAX} bytes"));
+pub fn compile(lua: &Lua, source: &[u8], len_max: usize, name: &str) -> Result<Function, String> {
+    if source.len() > len_max {
+        return Err(format!("the source is longer than {len_max} bytes"));
     }
     // In a safe environment, globals would be looked up once, now; but `KEYS`, `ARGV` and `redis` change.
     lua.globals().set_safeenv(false);

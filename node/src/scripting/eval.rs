@@ -1,28 +1,29 @@
 //! EVAL, EVALSHA and their read-only forms, FCALL and its own.
 //!
-//! Where a script runs: on its client's core, with every shard lent to it from the start. The keys it declares do not say what it
-//! will touch, and that cannot be mended half way: a script that has written cannot be undone, and shards are borrowed in ascending
-//! order or not at all. (Scripts whose source shows that all their keys are declared could do with fewer shards; then two could run at
-//! once, and what `publish_and_wait` and `busy.rs` rely on would have to be looked at anew.)
+//! Where a script runs: on its client's core. If all shards are at home there, which is so where there is one core, at once, without
+//! a job; otherwise as a job for which every shard is lent to it from the start, whatever keys it declares. They do not say what it
+//! will touch, and that cannot be mended half way: a script that has written cannot be undone, and a shard that is missed then cannot
+//! be waited for, as two that hold what the other needs would wait for ever. So fewer shards would do only for a script whose source
+//! shows that it touches no others. (Then two could run at once, and what `publish_and_wait` and `busy.rs` rely on would have to be
+//! looked at anew.)
 
-use super::busy::Slow;
+use super::compiled::Compiled;
 use super::convert::{Failure, trimmed, write_reply};
-use super::engine::{Compiled, Engine, Purpose};
+use super::engine::{Engine, Purpose, Room};
 use super::flags::{self, Flags};
 use super::library::FunctionInfo;
-use super::run::{Rights, Run};
+use super::run::{Rights, Run, Subject};
 use super::store::{Script, Sha, sha_of};
 use crate::connection::{OwnedRequest, Stall, Token};
 use crate::core::Core;
 use crate::dispatch::registry::ServerHandler;
+use crate::dispatch::shard_set::ShardSet;
 use crate::shared::Gate;
 use koltso_proto::command::CommandSpec;
 use koltso_proto::number::parse_i64;
 use koltso_proto::resp::{Args, Reply};
 use mlua::{Function, MultiValue, Value};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
 
 pub const HANDLERS: &[(&str, ServerHandler)] = &[
     ("eval", |core, token, request| start(core, token, request, Form::EVAL)),
@@ -62,10 +63,10 @@ impl Target {
         }
     }
 
-    fn name(&self) -> String {
+    fn name(&self) -> &[u8] {
         match self {
-            Target::Script(compiled) => String::from_utf8_lossy(&compiled.script.sha).into_owned(),
-            Target::Function(_, info) => String::from_utf8_lossy(&info.name).into_owned(),
+            Target::Script(compiled) => &compiled.script.sha,
+            Target::Function(_, info) => &info.name,
         }
     }
 }
@@ -99,16 +100,25 @@ fn start(core: &mut Core, token: Token, request: &OwnedRequest, form: Form) {
         // EXEC has borrowed every shard.
         return core.run_script(token, request, form, keys);
     }
-    let spreads = core.spreads(request);
+    // Whoever serves this connection goes on with it afterwards; but not in the midst, should it take long.
     core.stall(token, Stall::Lend);
+    let wanted = ShardSet::all(core.exec.shards.len());
+    if core.has_at_hand(wanted) {
+        core.with_own_shard(|core| core.run_script(token, request, form, keys));
+        return core.end_stall(token, Stall::Lend);
+    }
+    let spreads = core.spreads(request);
     let request = request.clone();
-    core.with_all_shards(Box::new(move |core| {
-        if core.is_paused(token, "eval", spreads) {
-            return core.pause(token, request);
-        }
-        core.run_script(token, &request, form, keys);
-        core.unstall(token, Stall::Lend);
-    }));
+    core.with_shards(
+        wanted,
+        Box::new(move |core| {
+            if core.is_paused(token, "eval", spreads) {
+                return core.pause(token, request);
+            }
+            core.run_script(token, &request, form, keys);
+            core.unstall(token, Stall::Lend);
+        }),
+    );
 }
 
 const NOT_A_NUMBER: &str = "ERR value is not an integer or out of range";
@@ -173,12 +183,21 @@ impl Core {
     fn script_for(&mut self, engine: &mut Engine, form: Form, args: Args<'_>) -> Result<Compiled, String> {
         let given = args.get(1);
         let missing = || "NOSCRIPT No matching script. Please use EVAL.".to_string();
-        let sha = if form.by_sha { sha_arg(given).ok_or_else(missing)? } else { sha_of(given) };
-        if let Some(compiled) = engine.compiled.get(&sha) {
+        let here = if form.by_sha {
+            let sha = sha_arg(given).ok_or_else(missing)?;
+            engine.compiled.by_sha(&sha)
+        } else {
+            engine.compiled.by_body(given)
+        };
+        if let Some(compiled) = here {
+            self.shared.scripts.note_use(&compiled.script);
             return Ok(compiled.clone());
         }
-        match self.shared.scripts.find(&sha) {
-            Some(script) => compile(engine, script),
+        match self.shared.scripts.find(&if form.by_sha { sha_arg(given).ok_or_else(missing)? } else { sha_of(given) }) {
+            Some(script) => {
+                self.shared.scripts.note_use(&script);
+                compile(engine, script)
+            }
             None if form.by_sha => Err(missing()),
             None => self.learn(engine, given),
         }
@@ -186,12 +205,11 @@ impl Core {
 
     /// Takes in a script that nobody knows yet.
     pub(super) fn learn(&mut self, engine: &mut Engine, body: &[u8]) -> Result<Compiled, String> {
-        let sha = sha_of(body);
-        if let Some(compiled) = engine.compiled.get(&sha) {
+        if let Some(compiled) = engine.compiled.by_body(body) {
             return Ok(compiled.clone());
         }
         let (flags, head_len) = flags::of_script(body).map_err(|error| format!("ERR {error}"))?;
-        let compiled = compile(engine, Arc::new(Script { sha, body: body.to_vec(), head_len, flags }))?;
+        let compiled = compile(engine, Arc::new(Script::new(sha_of(body), body, flags, head_len)))?;
         self.shared.scripts.keep(&compiled.script);
         Ok(compiled)
     }
@@ -205,19 +223,13 @@ impl Core {
         let outcome = self.with_engine(form.purpose, |core, engine| {
             let target = core.target(engine, form, request.args())?;
             let rights = core.rights(&target, form)?;
-            let slow = Slow {
-                is_function: form.purpose == Purpose::Functions,
-                name: target.name(),
-                command: request.clone(),
-                started: Instant::now(),
-                wrote: AtomicBool::new(false),
-                killed: AtomicBool::new(false),
-            };
+            let is_function = form.purpose == Purpose::Functions;
+            let subject = Subject { request, name: target.name(), is_function, steps: &engine.steps };
             if !in_exec {
                 core.exec.tracker = core.tracker_of(token);
                 core.exec.effects.begin_unit();
             }
-            let mut run = Run::new(core, token, who.db, rights, std::rc::Rc::clone(&engine.steps), slow);
+            let mut run = Run::new(core, token, who.db, rights, subject);
             let failure = carry_out(&mut run, engine, &target, request.args(), keys, &mut reply);
             run.finish();
             let wrote = run.wrote;
@@ -301,61 +313,65 @@ impl Core {
 fn compile(engine: &mut Engine, script: Arc<Script>) -> Result<Compiled, String> {
     let source = script.body.get(script.head_len..).unwrap_or_default();
     if engine.is_crowded() {
-        // Scripts are cached for good; their compiled forms need not be.
+        // The compiled forms of scripts can be made again.
         engine.compiled.clear();
         engine.tidy();
     }
     let function = engine.compile(source).map_err(|error| format!("ERR Error compiling script (new function): {error}"))?;
     let compiled = Compiled { function, script };
-    engine.compiled.insert(compiled.script.sha, compiled.clone());
+    engine.compiled.insert(compiled.clone());
     Ok(compiled)
 }
 
 /// Runs a script, and writes what it returns.
 fn carry_out(
     run: &mut Run<'_>,
-    engine: &mut Engine,
+    engine: &Engine,
     target: &Target,
     args: Args<'_>,
     keys: usize,
     reply: &mut Reply,
 ) -> Option<Failure> {
-    let lua = engine.lua.clone();
-    let arguments = |count, from| engine.list(args.from(from).take(count).collect::<Vec<_>>().into_iter());
-    let outcome = arguments(keys, 3).and_then(|keys_table| {
-        let argv = arguments(args.len() - 3 - keys, 3 + keys)?;
-        let (function, given) = match target {
+    let len = args.from(3).map(<[u8]>::len).sum::<usize>() + 64 * args.len();
+    let started = run.started;
+    let outcome = engine.lua.scope(|scope| {
+        let room = Room::for_len(&engine.lua, len);
+        let answer = scope.create_function_mut(|lua, asked: MultiValue| run.answer(lua, asked))?;
+        let keys_table = engine.list(args, 3, keys)?;
+        let argv = engine.list(args, 3 + keys, args.len() - 3 - keys)?;
+        match target {
             Target::Script(compiled) => {
                 engine.set_arguments(keys_table, argv)?;
-                (&compiled.function, MultiValue::new())
+                drop(room);
+                engine.run(started, answer, &compiled.function, None)
             }
             Target::Function(callback, _) => {
-                (callback, MultiValue::from_vec(vec![Value::Table(keys_table), Value::Table(argv)]))
+                drop(room);
+                engine.run(started, answer, callback, Some((keys_table, argv)))
             }
-        };
-        lua.scope(|scope| {
-            let answer = scope.create_function_mut(|lua, asked: MultiValue| run.answer(lua, asked))?;
-            engine.run(answer, function, given)
-        })
+        }
     });
-    let name = target.name();
-    if let Some(why) = run.ended {
-        let source = if run.is_function() { "user_function" } else { "user_script" };
-        reply.error(format!("ERR {why} script: {name}, on @{source}:1."));
-        return Some(Failure::New);
-    }
-    match outcome {
-        Ok(Ok(value)) => write_reply(reply, &value, run.resp3).unwrap_or_else(|error| {
-            reply.buf.clear();
-            reply.error(format!("ERR {}", super::wording::reword(&error.to_string())));
-            Some(Failure::New)
-        }),
-        Ok(Err(error)) => Some(write_error(reply, &error, &name)),
+    let name = || String::from_utf8_lossy(target.name());
+    let failure = match outcome {
+        Ok(Ok(value)) => {
+            let resp3 = run.resp3;
+            write_reply(reply, &value, resp3, &mut || run.breathe()).unwrap_or_else(|error| {
+                reply.buf.clear();
+                reply.error(format!("ERR {}", super::wording::reword(&error.to_string())));
+                Some(Failure::New)
+            })
+        }
+        Ok(Err(error)) => Some(write_error(reply, &error, &name())),
         Err(error) => {
-            reply.error(format!("ERR Error running script {name}, {}", super::wording::reword(&error.to_string())));
+            reply.error(format!("ERR Error running script {}, {}", name(), super::wording::reword(&error.to_string())));
             Some(Failure::New)
         }
-    }
+    };
+    let Some(why) = run.ended else { return failure };
+    let source = if run.is_function() { "user_function" } else { "user_script" };
+    reply.buf.clear();
+    reply.error(format!("ERR {why} script: {}, on @{source}:1.", name()));
+    Some(Failure::New)
 }
 
 /// The reply to a script that has ended with an error.

@@ -5,6 +5,7 @@
 //! | `eval.rs` | EVAL, EVALSHA, FCALL: which script, with which shards, and its reply |
 //! | `run.rs`, `server_calls.rs` | one run: what the script asks the node for |
 //! | `engine.rs`, `prelude.luau` | the interpreter, and what scripts see in it |
+//! | `compiled.rs` | the scripts that it has compiled |
 //! | `natives.rs`, `libs/` | functions of the node, and the libraries that scripts use |
 //! | `convert.rs`, `wording.rs` | replies to values and back; errors in the words of Lua 5.1 |
 //! | `store.rs`, `library.rs` | the cached scripts and the libraries, for all cores |
@@ -28,6 +29,7 @@
 
 mod acl;
 pub mod busy;
+mod compiled;
 mod convert;
 mod engine;
 pub mod eval;
@@ -102,7 +104,7 @@ impl Scripting {
         self.libraries = Some(libraries);
     }
 
-    fn put_back(&mut self, purpose: Purpose, engine: Box<Engine>, shared: &Shared, core: usize) {
+    fn put_back(&mut self, purpose: Purpose, mut engine: Box<Engine>, shared: &Shared, core: usize) {
         engine.tidy();
         *self.place(purpose) = Some(engine);
         let used = [&self.scripts, &self.functions].map(|engine| engine.as_ref().map_or(0, |engine| engine.memory()));

@@ -1,8 +1,8 @@
 //! Functions of the node that scripts may call and that need nothing of the run under way.
 
-use super::engine::compile;
+use super::engine::{MADE_LEN_MAX, compile};
 use super::store::sha_of;
-use super::wording::{error_text, reword};
+use super::wording::{error_text, reword_at};
 use crate::logging::{self, Level};
 use mlua::{Function, Lua, MultiValue, Result, String as LuaString, Table, Value};
 use rand::RngExt;
@@ -110,7 +110,14 @@ pub fn table(lua: &Lua) -> Result<Table> {
     let table = lua.create_table()?;
     table.raw_set("version", "7.0.15")?;
     table.raw_set("version_number", 0x0007_000f)?;
-    table.raw_set("reword", lua.create_function(|_, text: LuaString| Ok(reword(&text.to_string_lossy())))?)?;
+    table.raw_set(
+        "reword",
+        lua.create_function(|_, (text, source, line): (LuaString, Option<LuaString>, Option<u32>)| {
+            let place = source.zip(line).map(|(source, line)| format!("{}:{line}: ", source.to_string_lossy()));
+            Ok(reword_at(&text.to_string_lossy(), place.as_deref().unwrap_or_default()))
+        })?,
+    )?;
+    table.raw_set("find_plain", lua.create_function(find_plain)?)?;
     table
         .raw_set("error_text", lua.create_function(|lua, text: LuaString| lua.create_string(error_text(&text.as_bytes())))?)?;
     table.raw_set("sha1hex", lua.create_function(|lua, text: LuaString| lua.create_string(sha_of(&text.as_bytes())))?)?;
@@ -138,6 +145,16 @@ pub fn table(lua: &Lua) -> Result<Table> {
     Ok(table)
 }
 
+/// Where a text has another from this place on, counted from one: in a time that is linear in their lengths, which the interpreter's
+/// own search does not promise. As there, a place before the first counts from the end.
+fn find_plain(_: &Lua, (text, wanted, from): (LuaString, LuaString, f64)) -> Result<Option<usize>> {
+    let (text, wanted) = (text.as_bytes(), wanted.as_bytes());
+    let from = if from < 0.0 { text.len() as f64 + from } else { from - 1.0 };
+    let from = from.max(0.0) as usize;
+    let rest = text.get(from..);
+    Ok(rest.and_then(|rest| memchr::memmem::find(rest, &wanted)).map(|at| from + at + 1))
+}
+
 /// `loadstring`: the function, or nothing and what is wrong.
 fn compile_text(lua: &Lua, (text, name): (LuaString, Option<LuaString>)) -> Result<(Option<Function>, Option<String>)> {
     // By default the text is its own name, as far as its first line.
@@ -147,7 +164,7 @@ fn compile_text(lua: &Lua, (text, name): (LuaString, Option<LuaString>)) -> Resu
         Some(shown) => format!("={shown}"),
         None => format!("=[string \"{name}\"]"),
     };
-    Ok(match compile(lua, &text.as_bytes(), &shown) {
+    Ok(match compile(lua, &text.as_bytes(), MADE_LEN_MAX, &shown) {
         Ok(function) => (Some(function), None),
         Err(error) => (None, Some(error)),
     })

@@ -20,9 +20,8 @@ use koltso_proto::id::DbIndex;
 use koltso_proto::number::write_f64_17g;
 use koltso_proto::resp::{Args, Reply, Span};
 use mlua::{Lua, MultiValue, Result, Value};
-use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the prelude asks for, by the first argument.
@@ -52,6 +51,19 @@ pub struct Rights {
     pub short_of_memory: bool,
 }
 
+/// What is run, and how it is known.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// What its client has sent.
+    pub request: &'a OwnedRequest,
+    /// The digest of the script, or the name of the function.
+    pub name: &'a [u8],
+    /// Whether it is a function.
+    pub is_function: bool,
+    /// What it does, counted.
+    pub steps: &'a Steps,
+}
+
 /// A run under way.
 pub struct Run<'a> {
     /// The core that it runs on.
@@ -70,10 +82,9 @@ pub struct Run<'a> {
     pub ended: Option<&'static str>,
     /// When it began.
     pub started: Instant,
-    steps: Rc<Steps>,
-    /// How others see it.
-    slow: Arc<Slow>,
-    is_slow: bool,
+    subject: Subject<'a>,
+    /// How others see it, if it takes too long.
+    slow: Option<Arc<Slow>>,
     args: Vec<u8>,
     spans: Vec<Span>,
     /// The reply to the command under way.
@@ -85,8 +96,7 @@ type Answer = (Value, bool);
 
 impl<'a> Run<'a> {
     /// A run that begins now.
-    pub fn new(core: &'a mut Core, token: Token, db: DbIndex, rights: Rights, steps: Rc<Steps>, slow: Slow) -> Self {
-        let started = slow.started;
+    pub fn new(core: &'a mut Core, token: Token, db: DbIndex, rights: Rights, subject: Subject<'a>) -> Self {
         Run {
             core,
             token,
@@ -95,10 +105,9 @@ impl<'a> Run<'a> {
             resp3: false,
             wrote: false,
             ended: None,
-            started,
-            steps,
-            slow: Arc::new(slow),
-            is_slow: false,
+            started: Instant::now(),
+            subject,
+            slow: None,
             args: Vec::new(),
             spans: Vec::new(),
             reply: Reply::default(),
@@ -107,7 +116,7 @@ impl<'a> Run<'a> {
 
     /// Whether it is a function.
     pub fn is_function(&self) -> bool {
-        self.slow.is_function
+        self.subject.is_function
     }
 
     /// Answers what the script asks for.
@@ -148,9 +157,9 @@ impl<'a> Run<'a> {
     /// The run is over: others are told, if they were told that it takes long.
     pub fn finish(&mut self) {
         self.core.exec.effects.mute(false);
-        if self.is_slow {
+        if let Some(slow) = self.slow.take() {
             let shared = &self.core.shared;
-            shared.scripts.busy.remove(&self.slow, || shared.set_gate(Gate::Busy, false));
+            shared.scripts.busy.remove(&slow, || shared.set_gate(Gate::Busy, false));
             self.core.end_restricted();
         }
     }
@@ -206,7 +215,7 @@ impl<'a> Run<'a> {
     }
 
     fn call_with(&mut self, lua: &Lua, args: Args<'_>) -> Result<Answer> {
-        self.steps.add(STEPS_PER_COMMAND);
+        self.subject.steps.add(STEPS_PER_COMMAND);
         let (command, spec) = match self.look_up(args) {
             Ok(found) => found,
             Err(error) => return self.refused(lua, None, error),
@@ -216,15 +225,16 @@ impl<'a> Run<'a> {
         }
         if spec.flags.has(Flags::WRITE) && !self.wrote {
             self.wrote = true;
-            self.slow.wrote.store(true, Ordering::Release);
+            if let Some(slow) = &self.slow {
+                slow.wrote.store(true, Ordering::Release);
+            }
         }
         self.reply.buf.clear();
         self.reply.resp3 = self.resp3;
         self.show_to_monitors(spec, args);
         match command.run {
             Kind::Keys(handler) | Kind::AllKeys(handler) => {
-                let needed = self.core.exec.shards_of(command, args);
-                if needed.iter().any(|shard| self.core.exec.shards[shard].is_none()) {
+                if !self.core.exec.has_shards_of(command, args) {
                     return self.refused(lua, Some(spec), "internal: the script needs a key that it was not given");
                 }
                 let who = Who { db: self.db, no_touch: false, origin: Origin::Client };
@@ -237,7 +247,7 @@ impl<'a> Run<'a> {
                 let took_us = self.core.exec.counted(spec.index(), command.timed, run);
                 self.core.exec.note_if_slow(took_us, self.token, args);
                 if spec.flags.has(Flags::READONLY) {
-                    self.core.remember_declared(self.token, &self.slow.command);
+                    self.core.remember_declared(self.token, self.subject.request);
                 }
             }
             Kind::Server(handler) => self.call_server(handler, spec, args),
@@ -304,7 +314,10 @@ impl<'a> Run<'a> {
         }
         let args = Args::new(&self.args, &self.spans);
         match self.look_up_any(args) {
-            Some(spec) => Ok((Value::Boolean(acl::is_allowed(self.core, self.token, spec, args).is_ok()), false)),
+            Some(spec) => {
+                let is_allowed = acl::is_allowed(self.core, self.token, spec, args).is_ok();
+                Ok((Value::Boolean(is_allowed), false))
+            }
             None => failed(lua, "Invalid command passed to redis.acl_check_cmd()"),
         }
     }
@@ -321,13 +334,13 @@ impl<'a> Run<'a> {
     /// Looks up from the work once in a while: at the clock, at the limits, and, when it has taken long, at what others ask for.
     fn tick(&mut self) {
         let limit = self.core.exec.config.script_step_limit;
-        if limit > 0 && self.steps.taken() > limit {
+        if limit > 0 && self.subject.steps.taken() > limit {
             self.end("Script ended: it has taken more steps than script-step-limit allows");
         }
         self.look_at_clock();
-        if self.is_slow {
+        if let Some(slow) = &self.slow {
             self.core.restricted_turn();
-            if self.slow.killed.load(Ordering::Acquire) {
+            if slow.killed.load(Ordering::Acquire) {
                 warning("Lua script killed by user with SCRIPT KILL.");
                 self.end("Script killed by user with SCRIPT KILL...");
             }
@@ -337,28 +350,45 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// After the script, while its reply is being written: looks up from that. Says whether to go on.
+    pub fn breathe(&mut self) -> bool {
+        if self.subject.steps.look_at_clock() {
+            self.tick();
+        }
+        self.ended.is_none()
+    }
+
     fn end(&mut self, why: &'static str) {
         self.ended.get_or_insert(why);
-        self.steps.end();
+        self.subject.steps.end();
     }
 
     /// After `busy-reply-threshold` everybody is told that the node is busy.
     fn look_at_clock(&mut self) {
         let threshold_ms = self.core.exec.config.busy_reply_threshold;
         let took = self.started.elapsed();
-        if self.is_slow || threshold_ms == 0 || took < Duration::from_millis(threshold_ms) {
+        if self.slow.is_some() || threshold_ms == 0 || took < Duration::from_millis(threshold_ms) {
             return;
         }
-        self.is_slow = true;
+        let subject = self.subject;
+        let slow = Arc::new(Slow {
+            is_function: subject.is_function,
+            name: String::from_utf8_lossy(subject.name).into_owned(),
+            command: subject.request.clone(),
+            started: self.started,
+            wrote: AtomicBool::new(self.wrote),
+            killed: AtomicBool::new(false),
+        });
         warning(&format!(
             "Slow script detected: still in execution after {} milliseconds. You can try killing the script using the {} command. \
              Script name is: {}.",
             took.as_millis(),
-            if self.slow.is_function { "FUNCTION KILL" } else { "SCRIPT KILL" },
-            self.slow.name
+            if slow.is_function { "FUNCTION KILL" } else { "SCRIPT KILL" },
+            slow.name
         ));
         let shared = &self.core.shared;
-        shared.scripts.busy.add(&self.slow, || shared.set_gate(Gate::Busy, true));
+        shared.scripts.busy.add(&slow, || shared.set_gate(Gate::Busy, true));
+        self.slow = Some(slow);
         self.core.begin_restricted(self.token);
         self.core.on_every_core(Core::refuse_waiting);
     }

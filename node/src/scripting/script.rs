@@ -66,7 +66,15 @@ fn kill(core: &mut Core, token: Token, _: &OwnedRequest) {
 }
 
 fn load(core: &mut Core, token: Token, request: &OwnedRequest) {
-    let loaded = core.with_engine(Purpose::Scripts, |core, engine| core.learn(engine, request.args().get(2)));
+    let loaded = core.with_engine(Purpose::Scripts, |core, engine| {
+        let mut compiled = core.learn(engine, request.args().get(2))?;
+        while !core.shared.scripts.note_loaded(&compiled.script.sha) {
+            // Evicted a moment ago, for a script of another core, or flushed.
+            engine.compiled.forget(&compiled.script);
+            compiled = core.learn(engine, request.args().get(2))?;
+        }
+        Ok(compiled)
+    });
     match loaded {
         Ok(compiled) => core.reply(token, |reply| reply.bulk(&compiled.script.sha)),
         Err(error) => core.refuse(token, &error),

@@ -1,11 +1,17 @@
 //! The wording of errors: the interpreter's own are put into the words of Lua 5.1, which scripts and their tests know, as far as that
 //! can be done without knowing the names of variables.
 
+/// No text of the interpreter's own is longer, in bytes: what is has been made by a script.
+const OWN_LEN_MAX: usize = 8 << 10;
+
 /// An error text as a script is to see it.
 pub fn reword(text: &str) -> String {
     // A message of a native function carries a trace.
     let text = text.split("\nstack traceback:").next().unwrap_or(text);
     let text = text.strip_prefix("runtime error: ").unwrap_or(text);
+    if text.len() > OWN_LEN_MAX {
+        return text.to_string();
+    }
     // The place stands before it: `name:line: `.
     let at = place_len(text);
     let (place, message) = text.split_at(at);
@@ -13,6 +19,16 @@ pub fn reword(text: &str) -> String {
         Some(translated) => format!("{place}{translated}"),
         None => text.to_string(),
     }
+}
+
+/// As [`reword`]; what has failed in the prelude, which scripts know nothing of, has failed at this place of the script.
+pub fn reword_at(text: &str, place: &str) -> String {
+    let text = reword(text);
+    if !text.starts_with("koltso:") {
+        return text;
+    }
+    let at = place_len(&text);
+    format!("{}{}", if at > 0 { place } else { "" }, &text[at..])
 }
 
 /// How long the name and the line number are that an error begins with.

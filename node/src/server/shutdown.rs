@@ -103,10 +103,16 @@ fn shutdown(core: &mut Core, token: Token, request: &OwnedRequest) {
 }
 
 impl Core {
-    /// On the log's core: stops the node in this manner. If it is being stopped already, this is one more who is told how that goes.
+    /// On the log's core: stops the node in this manner. If it is being stopped already, this is one more who is told how that goes; or
+    /// who does not want to wait for anything: a script that is in the way of the first may never end.
     pub fn shut_down(&mut self, manner: Manner, told: Told) {
         if let Some(shutdown) = &mut self.shutdown {
-            return shutdown.told.push(told);
+            shutdown.told.push(told);
+            if manner.now && manner.saves == Some(false) {
+                shutdown.saves = false;
+                self.finish_shutdown();
+            }
+            return;
         }
         notice("User requested shutdown...");
         // While the file is being loaded, it is still the whole truth.

@@ -3,6 +3,7 @@
 use super::NESTING_MAX;
 use super::json_read::{Reader, Rules};
 use super::json_write::Writer;
+use crate::scripting::engine::Room;
 use crate::scripting::natives::{Fault, native, number_arg, text_arg};
 use mlua::{Lua, Result, Table, Value};
 use std::cell::RefCell;
@@ -76,7 +77,7 @@ pub fn table(lua: &Lua) -> Result<Table> {
         native(lua, move |lua, args| {
             let [value] = args else { return Err("bad argument #1 to 'encode' (expected 1 argument)".into()) };
             let settings = set.borrow();
-            let mut writer = Writer::new(&settings);
+            let mut writer = Writer::new(lua, &settings);
             writer.value(value, 0)?;
             Ok(vec![Value::String(lua.create_string(&writer.out)?)])
         })?,
@@ -91,6 +92,7 @@ pub fn table(lua: &Lua) -> Result<Table> {
             let text = text_arg(lua, args, 0, "decode")?;
             let settings = set.borrow();
             let rules = Rules { depth: settings.decode_depth.min(NESTING_MAX), odd: settings.decode_odd };
+            let _room = Room::for_len(lua, text.as_bytes().len());
             Ok(vec![Reader::new(lua, &text.as_bytes(), rules).document()?])
         })?,
     )?;

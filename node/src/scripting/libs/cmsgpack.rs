@@ -1,6 +1,7 @@
 //! `cmsgpack`: MessagePack, as lua-cmsgpack 0.4 reads and writes it.
 
-use super::{NESTING_MAX, RESULTS_MAX, as_number, check_len};
+use super::{Meter, NESTING_MAX, RESULTS_MAX, as_number};
+use crate::scripting::engine::Room;
 use crate::scripting::natives::{Fault, native, number_arg, text_arg};
 use mlua::{Lua, Table, Value};
 
@@ -24,9 +25,9 @@ pub fn table(lua: &Lua) -> mlua::Result<Table> {
             if args.is_empty() {
                 return Err("bad argument #0 to 'pack' (MessagePack pack needs input.)".into());
             }
-            let (mut out, mut tables) = (Vec::new(), 0);
+            let (mut out, mut meter) = (Vec::new(), Meter::new(lua));
             for value in args {
-                write(&mut out, &mut tables, value, 0)?;
+                write(&mut out, &mut meter, value, 0)?;
             }
             Ok(vec![Value::String(lua.create_string(out)?)])
         })?,
@@ -64,8 +65,8 @@ fn with_place((mut values, place): (Vec<Value>, f64)) -> Result<Vec<Value>, Faul
     Ok(values)
 }
 
-fn write(out: &mut Vec<u8>, tables: &mut usize, value: &Value, depth: usize) -> Result<(), Fault> {
-    check_len(out.len(), *tables)?;
+fn write(out: &mut Vec<u8>, meter: &mut Meter<'_>, value: &Value, depth: usize) -> Result<(), Fault> {
+    meter.value(out.len())?;
     match value {
         Value::String(text) => {
             let text = text.as_bytes();
@@ -74,7 +75,7 @@ fn write(out: &mut Vec<u8>, tables: &mut usize, value: &Value, depth: usize) -> 
         }
         Value::Boolean(truth) => out.push(if *truth { 0xc3 } else { 0xc2 }),
         Value::Table(_) if depth == WRITE_DEPTH_MAX => out.push(0xc0),
-        Value::Table(table) => write_table(out, tables, table, depth + 1)?,
+        Value::Table(table) => write_table(out, meter, table, depth + 1)?,
         other => match as_number(other) {
             Some(x) => write_number(out, x),
             None => out.push(0xc0),
@@ -135,8 +136,8 @@ fn mark(out: &mut Vec<u8>, mark: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-fn write_table(out: &mut Vec<u8>, tables: &mut usize, table: &Table, depth: usize) -> Result<(), Fault> {
-    *tables += 1;
+fn write_table(out: &mut Vec<u8>, meter: &mut Meter<'_>, table: &Table, depth: usize) -> Result<(), Fault> {
+    meter.tables += 1;
     let (mut max, mut count, mut is_array) = (0f64, 0usize, true);
     for pair in table.pairs::<Value, Value>() {
         let (key, _) = pair?;
@@ -149,15 +150,15 @@ fn write_table(out: &mut Vec<u8>, tables: &mut usize, table: &Table, depth: usiz
     if is_array && max == count as f64 {
         head(out, count, (0x90, 16), &[0xdc, 0xdd])?;
         for i in 1..=count {
-            write(out, tables, &table.raw_get::<Value>(i)?, depth)?;
+            write(out, meter, &table.raw_get::<Value>(i)?, depth)?;
         }
         return Ok(());
     }
     head(out, count, (0x80, 16), &[0xde, 0xdf])?;
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair?;
-        write(out, tables, &key, depth)?;
-        write(out, tables, &value, depth)?;
+        write(out, meter, &key, depth)?;
+        write(out, meter, &value, depth)?;
     }
     Ok(())
 }
@@ -173,7 +174,8 @@ fn unpack(lua: &Lua, text: &[u8], limit: Option<f64>, offset: f64) -> Result<(Ve
         return Err(format!("Start offset {offset} greater than input length {}.", text.len()).into());
     }
     let limit = limit.filter(|&limit| limit > 0.0).map_or(usize::MAX, |limit| limit as usize);
-    let mut reader = Reader { lua, text, at: offset };
+    let _room = Room::for_len(lua, text.len());
+    let mut reader = Reader { lua, text, at: offset, meter: Meter::new(lua) };
     let mut values = Vec::new();
     while reader.at < text.len() && values.len() < limit {
         // More results than a script can take are an error either way.
@@ -190,6 +192,7 @@ struct Reader<'a> {
     lua: &'a Lua,
     text: &'a [u8],
     at: usize,
+    meter: Meter<'a>,
 }
 
 impl<'a> Reader<'a> {
@@ -208,6 +211,7 @@ impl<'a> Reader<'a> {
         if depth > NESTING_MAX {
             return Err(BAD.into());
         }
+        self.meter.value(0)?;
         let first = self.take(1)?[0];
         Ok(match first {
             0..=0x7f => Value::Number(f64::from(first)),

@@ -1,5 +1,6 @@
 //! Reading JSON.
 
+use super::Meter;
 use crate::scripting::natives::Fault;
 use koltso_proto::number::parse_f64;
 use mlua::{Lua, Value};
@@ -55,12 +56,13 @@ pub struct Reader<'a> {
     /// Where the last token began.
     start: usize,
     rules: Rules,
+    meter: Meter<'a>,
 }
 
 impl<'a> Reader<'a> {
     /// Begins at the front.
     pub fn new(lua: &'a Lua, text: &'a [u8], rules: Rules) -> Self {
-        Reader { lua, text, at: 0, start: 0, rules }
+        Reader { lua, text, at: 0, start: 0, rules, meter: Meter::new(lua) }
     }
 
     /// The value that the whole text is.
@@ -84,6 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, token: Token, depth: usize) -> Result<Value, Fault> {
+        self.meter.value(0)?;
         Ok(match token {
             Token::String(bytes) => Value::String(self.lua.create_string(bytes)?),
             Token::Number(x) => Value::Number(x),

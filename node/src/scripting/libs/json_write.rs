@@ -1,22 +1,22 @@
 //! Writing JSON.
 
 use super::cjson::{Odd, Settings};
-use super::{NESTING_MAX, as_number, check_len, precise_text};
+use super::{Meter, NESTING_MAX, as_number, precise_text};
 use crate::scripting::natives::Fault;
-use mlua::{Table, Value};
+use mlua::{Lua, Table, Value};
 
 /// Writes values one behind the other.
 pub struct Writer<'a> {
     settings: &'a Settings,
     /// What has been written.
     pub out: Vec<u8>,
-    tables: usize,
+    meter: Meter<'a>,
 }
 
 impl<'a> Writer<'a> {
     /// Begins with nothing.
-    pub fn new(settings: &'a Settings) -> Self {
-        Writer { settings, out: Vec::new(), tables: 0 }
+    pub fn new(lua: &'a Lua, settings: &'a Settings) -> Self {
+        Writer { settings, out: Vec::new(), meter: Meter::new(lua) }
     }
 
     /// Writes a value that lies in so many tables.
@@ -24,7 +24,7 @@ impl<'a> Writer<'a> {
     /// # Errors
     /// That it is nothing that JSON has.
     pub fn value(&mut self, value: &Value, depth: usize) -> Result<(), Fault> {
-        check_len(self.out.len(), self.tables)?;
+        self.meter.value(self.out.len())?;
         match value {
             Value::Nil => self.out.extend_from_slice(b"null"),
             Value::Boolean(truth) => self.out.extend_from_slice(if *truth { b"true" } else { b"false" }),
@@ -75,7 +75,7 @@ impl<'a> Writer<'a> {
     }
 
     fn table(&mut self, table: &Table, depth: usize) -> Result<(), Fault> {
-        self.tables += 1;
+        self.meter.tables += 1;
         if depth > self.settings.encode_depth.min(NESTING_MAX) {
             return Err(format!("Cannot serialise, excessive nesting ({depth})").into());
         }

@@ -8,8 +8,9 @@ pub mod structs;
 mod json_read;
 mod json_write;
 
+use super::engine::breathe;
 use super::natives::Fault;
-use mlua::Value;
+use mlua::{Lua, Value};
 
 /// How deep values may be nested whatever a script sets: each level is a call.
 pub const NESTING_MAX: usize = 1000;
@@ -23,9 +24,33 @@ const OUTPUT_LEN_MAX: usize = 512 << 20;
 /// A table counts as so many of them, for the time it takes.
 const TABLE_COST: usize = 256;
 
-/// Refuses to make a text longer than it may be, of more tables than it may be.
-fn check_len(len: usize, tables: usize) -> Result<(), Fault> {
-    if len + tables * TABLE_COST > OUTPUT_LEN_MAX { Err("the result is too long".into()) } else { Ok(()) }
+/// So many values are written between two looks up from it.
+const BREATH_PERIOD: u32 = 1024;
+
+/// What is written of a value: how much may be, and when to look up.
+struct Meter<'a> {
+    lua: &'a Lua,
+    tables: usize,
+    until_breath: u32,
+}
+
+impl<'a> Meter<'a> {
+    fn new(lua: &'a Lua) -> Self {
+        Meter { lua, tables: 0, until_breath: BREATH_PERIOD }
+    }
+
+    /// One more value, behind so many bytes. Refuses to make a text longer than it may be, of more tables than it may be.
+    fn value(&mut self, len: usize) -> Result<(), Fault> {
+        if len + self.tables * TABLE_COST > OUTPUT_LEN_MAX {
+            return Err("the result is too long".into());
+        }
+        self.until_breath -= 1;
+        if self.until_breath == 0 {
+            self.until_breath = BREATH_PERIOD;
+            breathe(self.lua)?;
+        }
+        Ok(())
+    }
 }
 
 /// A number as Lua 5.1 writes it: C's `%.14g`.
