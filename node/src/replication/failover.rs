@@ -144,8 +144,7 @@ impl Core {
         let Stage::Waiting(end) = failover.stage else { return };
         if failover.deadline.is_some_and(|deadline| now >= deadline) {
             let Some((host, port)) = failover.target.clone().filter(|_| failover.force) else {
-                self.abort_failover("Replica never caught up before timeout");
-                return;
+                return self.abort_failover("Replica never caught up before timeout", |_| {});
             };
             notice(&format!("FAILOVER to {host}:{port} time out exceeded, failing over."));
             return self.hand_over(host, port);
@@ -175,18 +174,21 @@ impl Core {
         }
     }
 
-    /// On the log's core: this node stays the primary, or becomes it again; false if there is no failover.
-    pub fn abort_failover(&mut self, why: &str) -> bool {
+    /// On the log's core: this node stays the primary, or becomes it again. `done` hears when it takes writes, and whether there was
+    /// a failover at all.
+    pub fn abort_failover(&mut self, why: &str, done: impl FnOnce(bool) + Send + 'static) {
         let Some(failover) = self.replication.as_mut().and_then(|replication| replication.failover.take()) else {
-            return false;
+            return done(false);
         };
         notice(&format!("{} aborted: {why}", failover.name()));
-        if failover.is_following() {
-            self.promote(Core::release_pause);
-        } else {
-            self.release_pause();
+        let go_on = |core: &mut Core| {
+            core.release_pause();
+            done(true);
+        };
+        match failover.is_following() {
+            true => self.promote(go_on),
+            false => go_on(self),
         }
-        true
     }
 
     /// Whether a failover is under way; known on the log's core.

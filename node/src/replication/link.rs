@@ -315,7 +315,7 @@ impl Core {
     /// The replica that was to take over has refused to.
     pub fn on_link_refused(&mut self, generation: u64) {
         if self.link(generation).is_some() {
-            self.abort_failover("Failover target rejected psync request");
+            self.abort_failover("Failover target rejected psync request", |_| {});
         }
     }
 

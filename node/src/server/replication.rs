@@ -62,9 +62,14 @@ fn error_bytes(error: &str) -> Vec<u8> {
 fn failover(core: &mut Core, token: Token, request: &OwnedRequest) {
     let args = request.args();
     if args.len() == 2 && args.is(1, "ABORT") {
-        return core.answer_on_log_core(token, |core| match core.abort_failover("Failover manually aborted") {
-            true => ok_bytes(),
-            false => error_bytes("ERR No failover in progress."),
+        let Some(promise) = core.promise(token) else { return };
+        return core.on_log_core(move |core| {
+            core.abort_failover("Failover manually aborted", move |aborted| {
+                promise.keep(move |_, reply| match aborted {
+                    true => reply.ok(),
+                    false => reply.error("ERR No failover in progress."),
+                });
+            });
         });
     }
     match failover_request(args) {

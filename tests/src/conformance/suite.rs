@@ -34,7 +34,7 @@ const ADAPTED: [(&str, &str); 3] = [
 ];
 
 /// Units that write the configuration of their servers, or have several: the suite starts them itself.
-const STARTS_SERVERS: [&str; 3] = ["unit/acl", "unit/acl-v2", "unit/dump"];
+const STARTS_SERVERS: [&str; 4] = ["unit/acl", "unit/acl-v2", "unit/dump", "integration/failover"];
 
 /// Tests that are left out, because they cannot pass and leave others of their unit out of step. To be taken out when there are
 /// scripts.
