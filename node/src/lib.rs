@@ -27,6 +27,7 @@ pub mod events;
 pub mod info;
 pub mod logging;
 pub mod node;
+pub mod persistence;
 pub mod pubsub;
 pub mod reactor;
 pub mod replication;

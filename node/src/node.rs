@@ -7,6 +7,7 @@ use crate::dispatch::executor::Executor;
 use crate::dispatch::registry;
 use crate::dispatch::shard_set::CORES_MAX;
 use crate::logging::{self, notice, warning};
+use crate::persistence::{Home, Replayed};
 use crate::reactor::inbox::Inbox;
 use crate::reactor::ring::{Ring, RingOptions};
 use crate::reactor::{refusal, thread_hints};
@@ -63,7 +64,7 @@ pub fn run(config: Config) -> Result<(), String> {
     let peers: Vec<_> = inboxes.iter().map(Inbox::sender).collect();
     // Before anybody can ask: what is on disk is not there yet, and a replica is one from the first moment on.
     let is_replica = config.replicaof.is_some();
-    shared.set_gate(Gate::Loading, config.rdb_path().exists());
+    shared.set_gate(Gate::Loading, config.appendonly || config.rdb_path().exists());
     shared.set_gate(Gate::Replica, is_replica);
     shared.set_gate(Gate::ReadOnly, is_replica && config.replica_read_only);
     shared.set_gate(Gate::Stale, is_replica && !config.replica_serve_stale_data);
@@ -186,7 +187,22 @@ impl Seat {
 
 /// On the log's core, before anything else: load what there is, then follow the primary that is configured.
 fn begin(core: &mut Core) {
-    let path = core.exec.config.rdb_path();
+    let config = core.exec.config.clone();
+    let home = Home::of(&config);
+    if config.appendonly && home.manifest_path().exists() {
+        return core.begin_replay(Box::new(replayed));
+    }
+    if config.appendonly && home.old_path(&config).exists() {
+        return fail(
+            core,
+            &format!(
+                "{} is an append only file of a Redis older than 7. Start a Redis 7 on it once, which makes a folder with a manifest \
+                 of it; or move it away, and the data set is read from the RDB file",
+                home.old_path(&config).display()
+            ),
+        );
+    }
+    let path = config.rdb_path();
     if !path.exists() {
         return ready(core);
     }
@@ -205,11 +221,7 @@ fn begin(core: &mut Core) {
 fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
     let loaded = match outcome {
         Ok(loaded) => loaded,
-        Err(why) => {
-            warning(&format!("Fatal error loading the DB, check server logs. Exiting: {why}"));
-            core.shared.start_failed.store(true, Ordering::Release);
-            return core.stop_node();
-        }
+        Err(why) => return fail(core, &why),
     };
     let is_replica = core.exec.config.replicaof.is_some();
     core.with_all_shards(Box::new(move |core| {
@@ -226,11 +238,52 @@ fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
             }
         }
         ready(core);
-        core.shared.set_gate(Gate::Loading, false);
     }));
 }
 
+/// The append-only file has been read. All shards are here.
+fn replayed(core: &mut Core, outcome: Result<Replayed, String>) {
+    let replayed = match outcome {
+        Ok(replayed) => replayed,
+        Err(why) => return fail(core, &why),
+    };
+    notice("DB loaded from append only file");
+    core.shared.save.last_loaded.store(replayed.keys, Ordering::Relaxed);
+    let aof = &core.shared.aof;
+    aof.current_len.store(replayed.len, Ordering::Relaxed);
+    aof.base_len.store(replayed.len, Ordering::Relaxed);
+    let is_replica = core.exec.config.replicaof.is_some();
+    for shard in core.exec.shards.iter_mut().flatten() {
+        shard.replica = is_replica;
+    }
+    if let Some(replication) = &mut core.replication {
+        // The offsets go on, so that segments have names of their own; the history is a new one.
+        replication.log.restart_at(replayed.end);
+    }
+    core.continue_append_only(Box::new(|core, outcome| match outcome {
+        Ok(()) => ready(core),
+        Err(why) => fail(core, &why),
+    }));
+}
+
+/// The node cannot start.
+fn fail(core: &mut Core, why: &str) {
+    warning(&format!("Fatal error loading the DB, check server logs. Exiting: {why}"));
+    core.shared.start_failed.store(true, Ordering::Release);
+    core.stop_node();
+}
+
+/// The data set is there.
 fn ready(core: &mut Core) {
+    if core.exec.config.appendonly && !core.shared.aof.enabled.load(Ordering::Relaxed) {
+        // Nobody is served before the file is there.
+        return core.begin_append_only(Box::new(|core, outcome| match outcome {
+            Ok(()) => ready(core),
+            Err(why) => fail(core, &why),
+        }));
+    }
+    core.append_only_is_ready();
+    core.shared.set_gate(Gate::Loading, false);
     notice("Ready to accept connections");
     if let Some((host, port)) = core.exec.config.primary() {
         core.follow(host, port);

@@ -43,6 +43,8 @@ pub enum Gate {
     Replica = 512,
     /// A script has been running for too long.
     Busy = 1024,
+    /// The append-only file could not be written.
+    AppendFailed = 2048,
 }
 
 /// The conditions in force.
@@ -222,6 +224,8 @@ pub struct Shared {
     pub counters: Counters,
     /// Saves.
     pub save: SaveState,
+    /// The append-only file.
+    pub aof: Arc<crate::persistence::Status>,
     /// Clients connected, replicas not counted.
     pub connected_clients: AtomicU64,
     /// What clients take of memory, by core.
@@ -284,6 +288,7 @@ impl Shared {
             pressure: Arc::new(Pressure::new(cores)),
             counters: Counters::default(),
             save: SaveState::default(),
+            aof: Arc::default(),
             connected_clients: AtomicU64::new(0),
             client_memory: (0..cores).map(|_| ClientMemory::default()).collect(),
             blocked_clients: AtomicU64::new(0),

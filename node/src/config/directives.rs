@@ -244,7 +244,7 @@ directives! {
     min_replicas_max_lag: u64 = 10, int(0, INT_MAX), "min-replicas-max-lag" as "min-slaves-max-lag", [];
     /// Replicas that must be in touch for writes to be accepted; 0 for none.
     min_replicas_to_write: u64 = 0, int(0, INT_MAX), "min-replicas-to-write" as "min-slaves-to-write", [];
-    no_appendfsync_on_rewrite: bool = false, bool(), "no-appendfsync-on-rewrite", [INERT];
+    no_appendfsync_on_rewrite: bool = false, bool(), "no-appendfsync-on-rewrite", [];
     /// Which changes of keys are published.
     notify_keyspace_events: NotifyFlags = NotifyFlags::NONE, special(&flags::NOTIFY), "notify-keyspace-events", [];
     oom_score_adj: OomScoreAdj = OomScoreAdj::No, choice(), "oom-score-adj", [INERT];

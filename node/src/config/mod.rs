@@ -39,4 +39,4 @@ pub use flags::{NotifyFlags, ShutdownFlags};
 pub use load::ConfigError;
 pub(crate) use special::reason;
 pub use special::{OutputLimit, OutputLimits, PrimaryAddress, SavePoint};
-pub use text::Text;
+pub use text::{Text, quote, split_line};

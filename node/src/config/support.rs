@@ -4,7 +4,7 @@
 use super::{Config, DIRECTIVES, Directive, Marks};
 
 /// Directives with an effect of their own elsewhere, and none here yet.
-const WITHOUT_EFFECT: &[&str] = &["appendonly", "cluster-enabled"];
+const WITHOUT_EFFECT: &[&str] = &["cluster-enabled"];
 
 /// Refuses what would leave the node open, deaf or in the dark without its operator knowing.
 ///
@@ -46,6 +46,6 @@ mod tests {
     fn what_has_no_effect_is_named_only_where_it_is_set() {
         assert_eq!(without_effect(&read("")), [""; 0]);
         assert_eq!(without_effect(&read("io-threads 1\nappendonly no\nmaxclients 7")), [""; 0]);
-        assert_eq!(without_effect(&read("io-threads 4\nappendonly yes")), ["appendonly", "io-threads"]);
+        assert_eq!(without_effect(&read("io-threads 4\ncluster-enabled yes")), ["cluster-enabled", "io-threads"]);
     }
 }

@@ -1,9 +1,11 @@
 //! What a connection has to send: one buffer that fills while another is in flight.
 
+use crate::persistence::Ticket;
 use crate::reactor::flight::Flight;
 use crate::tls::Plain;
 use bytes::Bytes;
 use koltso_proto::resp::Reply;
+use std::collections::VecDeque;
 
 /// A buffer larger than this is given back to the allocator once it has been sent, in bytes.
 const KEEP_LEN_MAX: usize = 64 * 1024;
@@ -33,6 +35,18 @@ pub struct Output {
     shared: Vec<Bytes>,
     shared_len: usize,
     spare: Vec<u8>,
+    held: Option<Box<Held>>,
+}
+
+/// Replies that wait until what they stand for is on disk. They are all among the pieces.
+#[derive(Default)]
+struct Held {
+    /// What so many pieces wait for, in order.
+    marks: VecDeque<(Ticket, usize)>,
+    /// How many pieces these are.
+    count: usize,
+    /// How many before them are not held any more.
+    free: usize,
 }
 
 impl Output {
@@ -87,8 +101,55 @@ impl Output {
         })
     }
 
+    /// Holds what has been written so far until `ticket` is on disk. True if nothing was held before.
+    #[cold]
+    pub fn hold(&mut self, ticket: Ticket) -> bool {
+        let before = std::mem::take(&mut self.reply.buf);
+        if !before.is_empty() {
+            self.shared_len += before.len();
+            self.shared.push(Bytes::from(before));
+        }
+        let held = self.held.get_or_insert_default();
+        let fresh = self.shared.len() - held.count - held.free;
+        if fresh == 0 {
+            if held.marks.is_empty() {
+                self.held = None;
+            }
+            return false;
+        }
+        held.marks.push_back((ticket, fresh));
+        held.count += fresh;
+        held.marks.len() == 1
+    }
+
+    /// Whether something is held.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Lets go of what waits for no more than what is on disk by now; of everything, if nothing is to be waited for any more. Says
+    /// whether something is still held.
+    #[cold]
+    pub fn release(&mut self, settled: Option<Ticket>) -> bool {
+        let Some(held) = &mut self.held else { return false };
+        while let Some((ticket, count)) = held.marks.pop_front() {
+            if settled.is_some_and(|settled| !ticket.is_within(settled)) {
+                held.marks.push_front((ticket, count));
+                return true;
+            }
+            held.count -= count;
+            held.free += count;
+        }
+        self.held = None;
+        false
+    }
+
     /// The replies written so far, which are counted as under way from now on. `None` if there are none.
     pub fn take(&mut self) -> Option<Plain> {
+        if self.held.is_some() {
+            return self.take_free();
+        }
         if self.shared_len > 0 {
             return Some(self.take_pieces());
         }
@@ -98,6 +159,22 @@ impl Output {
         let buf = std::mem::replace(&mut self.reply.buf, std::mem::take(&mut self.spare));
         self.in_flight = InFlight::Replies(buf.len());
         Some(Plain::Buffer(buf))
+    }
+
+    /// What is not held of them.
+    #[cold]
+    fn take_free(&mut self) -> Option<Plain> {
+        let held = self.held.as_mut()?;
+        let count = held.free.min(PIECES_MAX);
+        if count == 0 {
+            return None;
+        }
+        held.free -= count;
+        let rest = self.shared.split_off(count);
+        let pieces = std::mem::replace(&mut self.shared, rest);
+        self.shared_len = self.shared.iter().map(Bytes::len).sum();
+        self.in_flight = InFlight::Replies(pieces.iter().map(Bytes::len).sum());
+        Some(Plain::Pieces(pieces))
     }
 
     #[cold]
@@ -157,6 +234,41 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_held_leaves_in_order_when_it_may() {
+        let ticket = |queued| Ticket { queued, own: 0 };
+        let mut output = Output::default();
+        let mut sent = Vec::new();
+        let send = |output: &mut Output, sent: &mut Vec<u8>| {
+            while let Some(plain) = output.take() {
+                match plain {
+                    Plain::Buffer(bytes) => sent.extend_from_slice(&bytes),
+                    Plain::Pieces(pieces) => pieces.iter().for_each(|piece| sent.extend_from_slice(piece)),
+                }
+                output.in_flight = InFlight::Nothing;
+            }
+        };
+        output.reply.raw(b"a");
+        assert!(output.hold(ticket(1)));
+        output.reply.raw(b"b");
+        output.share(Bytes::from_static(b"c"));
+        assert!(!output.hold(ticket(2)) && !output.hold(ticket(2)));
+        output.reply.raw(b"d");
+        send(&mut output, &mut sent);
+        assert_eq!(sent, b"");
+        assert!(output.release(Some(ticket(1))));
+        send(&mut output, &mut sent);
+        assert_eq!(sent, b"a");
+        assert!(!output.release(Some(ticket(3))) && !output.is_held());
+        send(&mut output, &mut sent);
+        assert_eq!(sent, b"abcd");
+        output.reply.raw(b"e");
+        assert!(output.hold(ticket(9)));
+        assert!(!output.release(None));
+        send(&mut output, &mut sent);
+        assert_eq!((&sent[..], output.len()), (&b"abcde"[..], 0));
+    }
 
     #[test]
     fn more_pieces_than_one_send_takes_go_in_order() {

@@ -45,6 +45,7 @@ impl Core {
             self.replication_cron();
             self.link_cron();
             self.save_cron();
+            self.rewrite_if_due();
             self.advance_shutdown();
             self.give_back_memory();
         }
@@ -209,6 +210,7 @@ impl Core {
             self.judge_replication();
             self.judge_replicas();
             self.judge_saves();
+            self.follow_append_only_config();
         }
         self.exec.evicting = true;
         self.limit_tracked_keys();

@@ -3,10 +3,11 @@
 use super::Core;
 use crate::connection::{Closing, InFlight, Peer, Stall, Token};
 use crate::dispatch::executor::Stop;
+use crate::persistence::Ticket;
 use crate::reactor::buffers::{Filled, GROUP};
 use crate::reactor::ring::{Completion, Given, Op, Tag};
 use crate::replication::stream::{Handoff, SyncRequest};
-use crate::shared::add;
+use crate::shared::{Gate, add};
 use crate::tls::Transport;
 
 /// Bytes of one connection's requests that are looked at in one go, before others have their turn.
@@ -270,6 +271,7 @@ impl Core {
 
     /// Puts what connections have to send under way.
     pub(super) fn flush_dirty(&mut self) {
+        let wait_for = self.replies_wait_for();
         let mut at = 0;
         // In order: who was answered first is sent it first.
         while let Some(&token) = self.dirty.get(at) {
@@ -286,6 +288,10 @@ impl Core {
                 self.resume_recv(token);
             }
             let conn = &mut self.conns[token.index as usize];
+            if wait_for.is_some() || conn.output.is_held() {
+                self.hold_replies(token, wait_for);
+            }
+            let conn = &mut self.conns[token.index as usize];
             if let Some(flight) = conn.start_replies() {
                 self.ring.send(conn.socket, flight, tag(Op::Send, token));
             } else if conn.ends_after_replies() && conn.output.is_empty() && conn.in_order() {
@@ -299,6 +305,25 @@ impl Core {
             }
         }
         self.dirty.clear();
+    }
+
+    /// What a client was answered waits until what it stands for is on disk, if that has to be.
+    #[cold]
+    fn hold_replies(&mut self, token: Token, wait_for: Option<Ticket>) {
+        let conn = &mut self.conns[token.index as usize];
+        if !matches!(conn.peer, Peer::Client) {
+            return;
+        }
+        // While the disk takes nothing, whoever has not written anything must be able to see why.
+        let may_look = self.shared.gates().has(Gate::AppendFailed) && !conn.session.wrote;
+        match wait_for.filter(|_| !may_look) {
+            None => drop(conn.output.release(None)),
+            Some(ticket) => {
+                if conn.output.hold(ticket) {
+                    self.note_held(token);
+                }
+            }
+        }
     }
 
     pub(super) fn on_send(&mut self, completion: Completion) {

@@ -94,6 +94,12 @@ pub struct Core {
     deadlines: waits::Deadlines,
     /// What waits until other cores have made room.
     relief: relief::Relief,
+    /// On the log's core: the append-only file.
+    pub(crate) append_only: crate::persistence::AppendOnly,
+    /// On the log's core: what is being applied of it.
+    pub(crate) replay: Option<Box<crate::persistence::Replay>>,
+    /// Clients whose replies wait for the disk.
+    pub(crate) held: Vec<Token>,
     /// When keys whose time is over are looked for next.
     pub(crate) next_expiry_ms: u64,
     /// When flushed tables were last worked at.
@@ -155,6 +161,7 @@ impl Core {
         }
         parts.exec.scripts = Arc::clone(&parts.shared.scripts);
         parts.exec.slow_numbers = Arc::clone(&parts.shared.next_slow_id);
+        parts.exec.aof = Arc::clone(&parts.shared.aof);
         let buffers = BufferRing::new(&mut ring)?;
         let posts = posts::Outgoing::new(parts.peers.len());
         Ok(Core {
@@ -185,6 +192,9 @@ impl Core {
             trackers: Vec::new(),
             deadlines: waits::Deadlines::default(),
             relief: relief::Relief::default(),
+            append_only: crate::persistence::AppendOnly::default(),
+            replay: None,
+            held: Vec::new(),
             next_expiry_ms: 0,
             last_drop: Instant::now(),
             last_ack_ms: 0,
@@ -341,7 +351,7 @@ impl Core {
             Message::LendRequest { from } => self.on_lend_request(from),
             Message::LendGranted(shard) => self.on_lend_granted(shard),
             Message::ShardReturned(shard) => self.on_shard_returned(shard),
-            Message::Effects(batch) => self.log_append(batch),
+            Message::Effects(batch) => self.log_append(batch, false),
             Message::Replica(handoff) => self.on_replica(*handoff),
             Message::Stage(entries, guard) => self.on_stage(entries, guard),
             Message::Posts(posts) => self.on_posts(posts),
@@ -393,16 +403,19 @@ impl Core {
     /// Hands the effects of this core to the log.
     pub fn flush_effects(&mut self) {
         if let Some(batch) = self.exec.effects.take() {
+            self.shared.aof.note_pushed(self.replication.is_some());
             if self.replication.is_some() {
-                self.log_append(batch);
+                self.log_append(batch, true);
             } else {
                 self.peers[0].send(Message::Effects(batch));
             }
         }
     }
 
-    fn log_append(&mut self, batch: Batch) {
+    fn log_append(&mut self, batch: Batch, own: bool) {
         if let Some(replication) = &mut self.replication {
+            let taken_in = &mut replication.taken_in;
+            *(if own { &mut taken_in.own } else { &mut taken_in.queued }) += 1;
             replication.log.append(batch);
         }
     }

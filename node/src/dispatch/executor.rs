@@ -93,6 +93,8 @@ pub struct Executor {
     pub pressure: Arc<Pressure>,
     /// Scripts and libraries.
     pub scripts: Arc<Store>,
+    /// The append-only file.
+    pub aof: Arc<crate::persistence::Status>,
     /// Whether there is more to evict than was possible at once.
     pub evicting: bool,
     /// Whether a write may have taken memory here since it was last looked at whether there is room.
@@ -145,6 +147,7 @@ impl Executor {
             leftovers_counted: 0,
             pressure: Arc::new(Pressure::new(cores)),
             scripts: Arc::new(Store::new(cores)),
+            aof: Arc::default(),
             evicting: false,
             has_taken: false,
             was_short: false,

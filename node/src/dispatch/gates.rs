@@ -52,6 +52,9 @@ impl Executor {
             if gates.has(Gate::SaveFailed) {
                 return Verdict::Refuse(MISCONF.into());
             }
+            if gates.has(Gate::AppendFailed) {
+                return Verdict::Refuse(self.append_error().into());
+            }
             if gates.has(Gate::FewReplicas) {
                 return Verdict::Refuse(NOREPLICAS.into());
             }
@@ -77,10 +80,19 @@ impl Executor {
         Verdict::Go
     }
 
+    /// The error for a write that would not reach the append-only file.
+    #[cold]
+    fn append_error(&self) -> String {
+        format!("MISCONF Errors writing to the AOF file: {}", self.aof.error().unwrap_or_default())
+    }
+
     /// Why a script may not write now, if that is so.
-    pub fn why_not_write(&self) -> Option<&'static str> {
+    pub fn why_not_write(&self) -> Option<Cow<'static, str>> {
+        if self.gates.has(Gate::AppendFailed) && !self.gates.has(Gate::ReadOnly) && !self.gates.has(Gate::SaveFailed) {
+            return Some(self.append_error().into());
+        }
         let reasons = [(Gate::ReadOnly, READONLY), (Gate::SaveFailed, MISCONF), (Gate::FewReplicas, NOREPLICAS)];
-        reasons.into_iter().find(|(gate, _)| self.gates.has(*gate)).map(|(_, error)| error)
+        reasons.into_iter().find(|(gate, _)| self.gates.has(*gate)).map(|(_, error)| error.into())
     }
 
     /// Whether this node is a replica that takes no writes.

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Writes the section.
 pub fn write(report: &mut Report, facts: &Facts) {
     let (save, snapshot) = (&facts.shared.save, &facts.shared.snapshot);
-    let in_progress = save.running.load(Relaxed) || facts.shared.snapshot_running.load(Relaxed);
+    let aof = &facts.shared.aof;
+    let rewriting = aof.rewriting.load(Relaxed);
+    let in_progress = save.running.load(Relaxed) || (facts.shared.snapshot_running.load(Relaxed) && !rewriting);
     let since = save.started_s.load(Relaxed);
     let running_s =
         if save.running.load(Relaxed) && since > 0 { (facts.now.0 / 1000).saturating_sub(since) as i64 } else { -1 };
@@ -32,18 +34,28 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("rdb_last_cow_size", snapshot.memory_peak.load(Relaxed));
     report.put("rdb_last_load_keys_expired", 0);
     report.put("rdb_last_load_keys_loaded", save.last_loaded.load(Relaxed));
-    report.put("aof_enabled", 0);
-    report.put("aof_rewrite_in_progress", 0);
-    report.put("aof_rewrite_scheduled", 0);
-    report.put("aof_last_rewrite_time_sec", -1);
-    report.put("aof_current_rewrite_time_sec", -1);
-    report.put("aof_last_bgrewrite_status", "ok");
-    report.put("aof_rewrites", 0);
-    report.put("aof_rewrites_consecutive_failures", 0);
-    report.put("aof_last_write_status", "ok");
+    let enabled = aof.enabled.load(Relaxed);
+    let rewrite_s = (facts.now.0 / 1000).saturating_sub(aof.rewrite_since_s.load(Relaxed)) as i64;
+    report.put_flag("aof_enabled", enabled);
+    report.put_flag("aof_rewrite_in_progress", rewriting);
+    report.put_flag("aof_rewrite_scheduled", aof.scheduled.load(Relaxed));
+    report.put("aof_last_rewrite_time_sec", aof.rewrite_took_s1.load(Relaxed) - 1);
+    report.put("aof_current_rewrite_time_sec", if rewriting { rewrite_s } else { -1 });
+    report.put("aof_last_bgrewrite_status", if aof.failures.load(Relaxed) == 0 { "ok" } else { "err" });
+    report.put("aof_rewrites", aof.rewrites.load(Relaxed));
+    report.put("aof_rewrites_consecutive_failures", aof.failures.load(Relaxed));
+    report.put("aof_last_write_status", if aof.error().is_none() { "ok" } else { "err" });
     report.put("aof_last_cow_size", 0);
     report.put("module_fork_in_progress", 0);
     report.put("module_fork_last_cow_size", 0);
+    if enabled {
+        report.put("aof_current_size", aof.current_len.load(Relaxed));
+        report.put("aof_base_size", aof.base_len.load(Relaxed));
+        report.put("aof_pending_rewrite", 0);
+        report.put("aof_buffer_length", aof.waiting_len.load(Relaxed));
+        report.put("aof_pending_bio_fsync", 0);
+        report.put("aof_delayed_fsync", 0);
+    }
     report.put("snapshot_spooled_bytes", snapshot.disk.load(Relaxed));
     report.put("snapshots_given_up", snapshot.given_up.load(Relaxed));
 }

@@ -131,7 +131,7 @@ impl Core {
             return self.apply_transaction(token, commands);
         }
         if args.is(0, "REPLCONF") {
-            if args.len() > 1 && args.is(1, "GETACK") && stream.transaction.is_none() {
+            if args.len() > 1 && args.is(1, "GETACK") && stream.transaction.is_none() && !stream.is_replay {
                 // The answer does not count the question.
                 stream.ack_at = Some(offset);
             }
@@ -206,6 +206,7 @@ impl Core {
 
     /// Commands of the stream that are about no key; true if this was one.
     fn apply_without_keys(&mut self, token: Token, command: &Command, args: Args<'_>) -> bool {
+        let is_replay = self.stream(token).is_some_and(|stream| stream.is_replay);
         match command.spec.name {
             "select" => {
                 let db = koltso_proto::number::parse_i64(args.get(1)).and_then(|n| u32::try_from(n).ok());
@@ -214,7 +215,7 @@ impl Core {
                         if let Some(conn) = self.conn(token) {
                             conn.session.db = DbIndex(db);
                         }
-                        if let Some(replication) = &mut self.replication {
+                        if let Some(replication) = self.replication.as_mut().filter(|_| !is_replay) {
                             replication.log.note_selected(DbIndex(db));
                         }
                     }
@@ -335,7 +336,8 @@ impl Core {
                 bytes.shrink_to_fit();
             }
             stream.checkpoints.push_back((next_seq, stream.dispatched));
-            if let Some(replication) = &mut self.replication {
+            let is_replay = stream.is_replay;
+            if let Some(replication) = self.replication.as_mut().filter(|_| !is_replay) {
                 replication.log.append_verbatim(Bytes::from(bytes));
             }
         }
@@ -343,7 +345,16 @@ impl Core {
 
     /// Looks at how far the stream has been applied, and acknowledges it if that was asked for.
     pub fn note_applied(&mut self) {
-        let Some(token) = self.replication.as_ref().and_then(|r| r.upstream.as_ref()).and_then(|up| up.token) else { return };
+        if let Some(replay) = &self.replay {
+            self.note_applied_of(replay.token);
+            self.note_replayed();
+        }
+        if let Some(token) = self.replication.as_ref().and_then(|r| r.upstream.as_ref()).and_then(|up| up.token) {
+            self.note_applied_of(token);
+        }
+    }
+
+    fn note_applied_of(&mut self, token: Token) {
         let Some(conn) = self.conn(token) else { return };
         let first_awaited = conn.awaited.front().map(|awaited| awaited.seq);
         let Peer::Primary(stream) = &mut conn.peer else { return };
@@ -365,11 +376,15 @@ impl Core {
 
     /// Tells the primary how far we have come, or that we have come this far.
     pub fn send_ack(&mut self, token: Token, at: Option<Offset>) {
+        let on_disk = self.replication.as_ref().and_then(|replication| replication.fsynced()).map(|offset| offset.to_string());
         let Some(conn) = self.conn(token) else { return };
         let Peer::Primary(stream) = &mut conn.peer else { return };
         stream.ack_at = None;
         let applied = at.unwrap_or(stream.applied).to_string();
-        put_command(&mut conn.output.reply.buf, &["REPLCONF", "ACK", &applied]);
+        match on_disk {
+            None => put_command(&mut conn.output.reply.buf, &["REPLCONF", "ACK", &applied]),
+            Some(on_disk) => put_command(&mut conn.output.reply.buf, &["REPLCONF", "ACK", &applied, "FACK", &on_disk]),
+        }
         self.mark_dirty(token);
     }
 }

@@ -124,6 +124,8 @@ pub struct PrimaryStream {
     pub open_bytes: u64,
     /// An acknowledgement is to be sent once this is applied.
     pub ack_at: Option<Offset>,
+    /// Whether nobody has sent it: it is read from the append-only file, and neither recorded nor acknowledged.
+    pub is_replay: bool,
 }
 
 impl PrimaryStream {
@@ -137,7 +139,13 @@ impl PrimaryStream {
             messages: VecDeque::new(),
             open_bytes: 0,
             ack_at: Some(offset),
+            is_replay: false,
         }
+    }
+
+    /// The stream that the append-only file is.
+    pub fn for_replay() -> Self {
+        PrimaryStream { ack_at: None, is_replay: true, ..Self::new(Offset(0)) }
     }
 }
 
@@ -380,6 +388,7 @@ impl Core {
                 replication.log.activate();
             }
             core.drop_replicas("the data set was replaced by a full resynchronization");
+            core.restart_append_only();
             notice("MASTER <-> REPLICA sync: Finished with success");
             core.start_stream(generation, linked);
         }));
@@ -462,6 +471,7 @@ impl Core {
         self.shared.set_gate(Gate::Replica, is_replica);
         self.shared.set_gate(Gate::ReadOnly, is_replica && config.replica_read_only);
         self.shared.set_gate(Gate::Stale, is_replica && !linked && !config.replica_serve_stale_data);
+        self.judge_append_only();
         self.exec.gates = self.shared.gates();
     }
 

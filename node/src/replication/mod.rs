@@ -16,6 +16,7 @@ mod waiters;
 
 pub use waiters::{Counts, Waiter};
 
+use crate::persistence::{Counts as TakenIn, Disk};
 use crate::service::Order;
 use failover::Failover;
 use koltso_proto::id::{Offset, ReplId, UnixMs};
@@ -106,6 +107,10 @@ pub struct Replication {
     pub ask_acks: bool,
     /// Since when there has been no replica.
     pub alone_since: Option<UnixMs>,
+    /// The disk, which reads the log too.
+    pub disk: Option<Disk>,
+    /// The batches of effects that the log has taken in.
+    pub taken_in: TakenIn,
     next_id: u64,
 }
 
@@ -127,6 +132,8 @@ impl Replication {
             last_newline: Instant::now(),
             ask_acks: false,
             alone_since: None,
+            disk: None,
+            taken_in: TakenIn::default(),
             next_id: 1,
         }
     }
@@ -159,12 +166,13 @@ impl Replication {
 
     /// Everything up to there is on disk here; `None` where nothing is, since there is no append-only file.
     pub fn fsynced(&self) -> Option<Offset> {
-        None
+        self.disk.as_ref().and_then(Disk::synced)
     }
 
-    /// The earliest position that a replica still needs.
+    /// The earliest position that a replica, or the disk, still needs.
     pub fn pinned(&self) -> Option<Offset> {
-        self.replicas.iter().filter(|r| r.state != ReplicaState::WaitBgsave).map(|replica| replica.cursor).min()
+        let replicas = self.replicas.iter().filter(|r| r.state != ReplicaState::WaitBgsave).map(|replica| replica.cursor);
+        replicas.chain(self.disk.as_ref().map(|disk| disk.handed)).min()
     }
 
     /// How many replicas acknowledged something within the last `max_lag_s` seconds.

@@ -184,8 +184,13 @@ impl Core {
                 replication.log.append_verbatim(Bytes::from_static(GETACK));
             }
         }
+        if replication.disk.is_some() {
+            self.feed_disk();
+        }
+        let Some(replication) = &mut self.replication else { return };
         if replication.replicas.is_empty() {
-            replication.log.trim(None);
+            let pinned = replication.pinned();
+            replication.log.trim(pinned);
             self.shared.pressure.not_counted.store(replication.log.beyond_backlog(), std::sync::atomic::Ordering::Relaxed);
             return;
         }
@@ -240,8 +245,8 @@ impl Core {
         }
         if let Some(since) = replication.alone_since {
             let ttl = config.repl_backlog_ttl;
-            if ttl > 0 && !is_replica && replication.log.is_active() && now.0.saturating_sub(since.0) > ttl.saturating_mul(1000)
-            {
+            let kept = is_replica || replication.disk.is_some();
+            if ttl > 0 && !kept && replication.log.is_active() && now.0.saturating_sub(since.0) > ttl.saturating_mul(1000) {
                 notice("Replication backlog freed after no replica was connected for the time set by repl-backlog-ttl");
                 self.free_backlog();
             }
@@ -284,7 +289,7 @@ impl Core {
                 shard.logged = false;
             }
             if let Some(replication) = &mut core.replication {
-                if replication.replicas.is_empty() {
+                if replication.replicas.is_empty() && replication.disk.is_none() {
                     replication.log.deactivate();
                     replication.ids = super::Ids::new();
                     replication.alone_since = None;

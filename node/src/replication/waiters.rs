@@ -129,6 +129,18 @@ impl Core {
         self.answer(waiter.core, waiter.token, reached);
     }
 
+    /// On the log's core: nothing will reach the disk here any more, and nobody is let wait for it.
+    pub fn end_waits_for_disk(&mut self) {
+        let Some(replication) = &mut self.replication else { return };
+        let waits = |waiter: &mut Waiter| waiter.counts == Counts::OnDisk { local: true };
+        let over: Vec<Waiter> = replication.waiters.extract_if(.., waits).collect();
+        for waiter in over {
+            self.answer_with(waiter.core, waiter.token, |reply| {
+                reply.error("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
+            });
+        }
+    }
+
     /// On the log's core: nobody waits there any more.
     pub fn forget_waiter(&mut self, core: usize, token: Token) {
         self.take_waiter(core, token);

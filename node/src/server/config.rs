@@ -30,9 +30,6 @@ const HELP: &[&str] = &[
     "    Write the running configuration back to its file.",
 ];
 
-/// Directives that Redis changes at run time and this node only at its start, with the reason.
-const ONLY_AT_START: &[(&str, &str)] = &[("appendonly", "Koltso has no append-only file yet")];
-
 fn config(core: &mut Core, token: Token, request: &OwnedRequest) {
     container::run(core, token, request, SUBCOMMANDS, HELP);
 }
@@ -62,7 +59,6 @@ fn set(core: &mut Core, token: Token, request: &OwnedRequest) {
     let (listening, cores) = (core.listeners.endpoints(), core.peers.len());
     let changed: Result<(Vec<&str>, Option<Plan>), String> = core.shared.change_config(|config| {
         let changed = config.set_many(&pairs, local)?;
-        may_change_now(&changed)?;
         let tls = tls_for(config, &pairs)?;
         let plan = listening::plan(config, &changed, &listening, cores)?;
         if let Some(setup) = tls {
@@ -107,16 +103,6 @@ fn tls_for(config: &Config, pairs: &[(&[u8], &[u8])]) -> Result<Option<Option<Ar
             "ERR CONFIG SET failed (possibly related to argument '{name}') - Unable to update TLS configuration. Check server logs."
         )
     })
-}
-
-/// Refuses what would have no effect before the next start.
-fn may_change_now(changed: &[&'static str]) -> Result<(), String> {
-    for name in changed {
-        if let Some((_, why)) = ONLY_AT_START.iter().find(|(fixed, _)| fixed == name) {
-            return Err(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"));
-        }
-    }
-    Ok(())
 }
 
 /// Whether an address, as `CLIENT LIST` shows it, is one of this machine's own.
@@ -210,14 +196,5 @@ mod tests {
         for addr in ["10.0.0.1:5", "[::2]:5", "", "127.0.0.1"] {
             assert!(!is_local(addr), "{addr}");
         }
-    }
-
-    #[test]
-    fn what_stays_as_it_is_is_no_change() {
-        let mut config = Config::default();
-        let changed = config.set_many(&[("appendonly", "no"), ("maxmemory", "1mb")], false).unwrap();
-        assert_eq!(may_change_now(&changed), Ok(()));
-        let changed = config.set_many(&[("appendonly", "yes")], false).unwrap();
-        assert!(may_change_now(&changed).unwrap_err().contains("'appendonly'"));
     }
 }

@@ -4,13 +4,15 @@ use crate::connection::{Closing, OwnedRequest, Stall, Token};
 use crate::core::{Core, Message};
 use crate::dispatch::registry::ServerHandler;
 use crate::logging::notice;
+use crate::persistence::bgrewriteaof;
 use crate::service::{ReplicationAux, SaveJob, ServiceCommand};
 use crate::shared::Gate;
 use koltso_proto::resp::Reply;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-pub const HANDLERS: &[(&str, ServerHandler)] = &[("save", save), ("bgsave", bgsave), ("lastsave", lastsave)];
+pub const HANDLERS: &[(&str, ServerHandler)] =
+    &[("save", save), ("bgsave", bgsave), ("lastsave", lastsave), ("bgrewriteaof", bgrewriteaof)];
 
 /// Told how a save went.
 type Told = Box<dyn FnOnce(&mut Core, Result<(), String>) + Send>;
@@ -88,12 +90,7 @@ impl Core {
         self.with_all_shards(Box::new(move |core| {
             core.flush_effects();
             let dirty_at_cut = core.take_dirty();
-            let aux =
-                core.replication.as_ref().filter(|replication| replication.log.is_active()).map(|replication| ReplicationAux {
-                    replid: replication.ids.current,
-                    offset: replication.log.end(),
-                    stream_db: replication.log.selected().unwrap_or_default(),
-                });
+            let aux = core.history_at_cut();
             let compress = core.exec.config.rdbcompression;
             let version = core.version_of_file();
             let chunks = core.begin_snapshot(version, compress);
@@ -106,8 +103,25 @@ impl Core {
                 };
                 log_core.send(Message::Run(Box::new(finish)));
             });
-            core.service.send(ServiceCommand::Save(SaveJob { path: core.exec.config.rdb_path(), aux, version, chunks, done }));
+            core.service.send(ServiceCommand::Save(SaveJob {
+                path: core.exec.config.rdb_path(),
+                aux,
+                version,
+                is_base: false,
+                chunks,
+                done,
+            }));
         }));
+    }
+
+    /// Where the log stands, for a file; nothing if that means nothing. All shards are here.
+    pub(crate) fn history_at_cut(&self) -> Option<ReplicationAux> {
+        let recorded = self.replication.as_ref().filter(|replication| replication.log.is_active());
+        recorded.map(|replication| ReplicationAux {
+            replid: replication.ids.current,
+            offset: replication.log.end(),
+            stream_db: replication.log.selected().unwrap_or_default(),
+        })
     }
 
     /// Changes since the last save, up to this moment; all shards are here.

@@ -249,8 +249,7 @@ fn wait_on_disk(core: &mut Core, token: Token, request: &OwnedRequest) {
              propagated.",
         );
     }
-    // There is no append-only file yet, whatever `appendonly` says: nobody is let wait for what cannot come.
-    if local {
+    if local && !core.exec.config.appendonly {
         return core.refuse(token, "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
     }
     begin_wait(core, token, replicas, timeout, Counts::OnDisk { local });

@@ -58,6 +58,10 @@ enum Stage {
     Clearing,
     /// The data set is being saved.
     Saving,
+    /// The append-only file is being begun: before that it is no copy of the data set.
+    Beginning,
+    /// The append-only file is being forced to disk.
+    Writing,
 }
 
 fn shutdown(core: &mut Core, token: Token, request: &OwnedRequest) {
@@ -125,7 +129,9 @@ impl Core {
         let number = self.shutdowns;
         let (force, told) = (manner.force, vec![told]);
         self.shutdown = Some(Box::new(Shutdown { number, saves, force, stage, paused_until_ms, told }));
-        if !waits && !saves {
+        // What is acknowledged from now on would not reach the append-only file.
+        let appends = self.shared.aof.enabled.load(Ordering::Relaxed);
+        if !waits && !saves && !appends {
             return self.finish_shutdown();
         }
         // What is written from now on would be in neither the file nor the replicas. By message: the shards that are here when the
@@ -177,8 +183,19 @@ impl Core {
                 self.give_up_transfers(WHY);
                 self.give_up_snapshot(WHY);
             }
+            Stage::Beginning if self.shared.aof.failures.load(Ordering::Relaxed) > 0 => {
+                warning("Writing initial AOF, can't exit.");
+                warning("Errors trying to shut down the server. Check the logs for more information.");
+                self.cancel_shutdown();
+            }
+            Stage::Beginning => self.stop_written(),
             _ => {}
         }
+    }
+
+    /// On the log's core: whether a snapshot may be begun now, for the append-only file.
+    pub(crate) fn may_begin_file(&self) -> bool {
+        self.shutdown.as_ref().is_none_or(|shutdown| shutdown.stage == Stage::Beginning)
     }
 
     fn tell_of_laggards(&self, offset: Offset) {
@@ -199,7 +216,7 @@ impl Core {
         let Some(shutdown) = &mut self.shutdown else { return };
         shutdown.stage = Stage::Clearing;
         if !shutdown.saves {
-            return self.stop_node();
+            return self.stop_written();
         }
         self.advance_shutdown();
     }
@@ -218,15 +235,47 @@ impl Core {
             let is_ours = |shutdown: &&Shutdown| shutdown.number == number && shutdown.stage == Stage::Saving;
             let Some(shutdown) = core.shutdown.as_deref().filter(is_ours) else { return };
             if outcome.is_ok() {
-                return core.stop_node();
+                return core.stop_written();
             }
             if shutdown.force {
                 warning("Error trying to save the DB. Exiting anyway.");
-                return core.stop_node();
+                return core.stop_written();
             }
             warning("Error trying to save the DB, can't exit.");
             warning("Errors trying to shut down the server. Check the logs for more information.");
             core.cancel_shutdown();
+        }));
+    }
+
+    /// Stops the node when the append-only file is on disk as far as it will be.
+    fn stop_written(&mut self) {
+        let Some(shutdown) = &mut self.shutdown else { return };
+        if !self.shared.aof.enabled.load(Ordering::Relaxed) {
+            return self.stop_node();
+        }
+        if self.append_only.is_beginning() && !shutdown.force {
+            if shutdown.stage != Stage::Beginning {
+                notice("Writing the initial AOF before exiting.");
+            }
+            shutdown.stage = Stage::Beginning;
+            return self.rewrite_if_due();
+        }
+        shutdown.stage = Stage::Writing;
+        let (number, force) = (shutdown.number, shutdown.force);
+        notice("Calling fsync() on the AOF file.");
+        self.flush_append_only(Box::new(move |core, outcome| {
+            let is_ours = |shutdown: &&Shutdown| shutdown.number == number && shutdown.stage == Stage::Writing;
+            if core.shutdown.as_deref().filter(is_ours).is_none() {
+                return;
+            }
+            match outcome {
+                Err(why) if !force => {
+                    warning(&format!("Error writing the append only file, can't exit: {why}"));
+                    warning("Errors trying to shut down the server. Check the logs for more information.");
+                    core.cancel_shutdown();
+                }
+                _ => core.stop_node(),
+            }
         }));
     }
 

@@ -18,13 +18,14 @@ mod window;
 mod wire;
 
 pub use handshake::LinkJob;
-pub use load::{LoadJob, Loaded};
+pub use load::{LoadJob, Loaded, Reader};
 pub use migrate::{Arrivals, Departing, MigrateJob, Target};
 pub use rdb_out::ReplicationAux;
 pub use save::SaveJob;
 pub use sync::{Member, MemberEnd, Order, SyncJob};
 
 use crate::core::Message;
+use crate::persistence::{self, Home, ReplayJob, writer};
 use crate::reactor::inbox::Sender;
 use crate::shard::value::Value;
 use crate::shared::Shared;
@@ -45,6 +46,10 @@ pub enum ServiceCommand {
     Load(LoadJob),
     /// Send keys to another server.
     Migrate(MigrateJob),
+    /// Write the append-only file in this folder, as is ordered.
+    Persist(Home, UnboundedReceiver<writer::Order>),
+    /// Read and apply it.
+    Replay(ReplayJob),
     /// Drop a long string, which takes time because its pages go back to the kernel.
     Drop(Value),
     /// Give memory that is free back to the kernel.
@@ -117,6 +122,8 @@ pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings, started: &
                 ServiceCommand::Sync(job) => drop(tokio_uring::spawn(sync::run(job, surroundings))),
                 ServiceCommand::Save(job) => drop(tokio_uring::spawn(save::run(job, surroundings))),
                 ServiceCommand::Link(job) => drop(tokio_uring::spawn(handshake::run(job, surroundings))),
+                ServiceCommand::Persist(home, orders) => drop(tokio_uring::spawn(writer::run(home, orders, surroundings))),
+                ServiceCommand::Replay(job) => drop(tokio_uring::spawn(persistence::load::run(job, surroundings))),
                 ServiceCommand::Load(job) => drop(tokio_uring::spawn(load::run(job, surroundings))),
                 ServiceCommand::Migrate(job) => {
                     drop(tokio_uring::spawn(migrate::run(job, surroundings, Rc::clone(&sockets))));

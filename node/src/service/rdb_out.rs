@@ -64,8 +64,8 @@ pub struct RdbOut {
 }
 
 impl RdbOut {
-    /// A stream of this version over these chunks.
-    pub fn new(version: u32, aux: Option<ReplicationAux>, chunks: Chunks, surroundings: Surroundings) -> Self {
+    /// A stream of this version over these chunks; `is_base` says that it becomes the base of an append-only file.
+    pub fn new(version: u32, aux: Option<ReplicationAux>, is_base: bool, chunks: Chunks, surroundings: Surroundings) -> Self {
         let mut header = Vec::new();
         writer::put_magic(&mut header, version);
         writer::put_aux(&mut header, "redis-ver", crate::info::REDIS_VERSION.as_bytes());
@@ -77,7 +77,7 @@ impl RdbOut {
             writer::put_aux(&mut header, "repl-id", aux.replid.as_str().as_bytes());
             writer::put_aux_int(&mut header, "repl-offset", aux.offset.0 as i64);
         }
-        writer::put_aux_int(&mut header, "aof-base", 0);
+        writer::put_aux_int(&mut header, "aof-base", i64::from(is_base));
         if version >= FUNCTIONS_SINCE {
             chunks.libraries.iter().for_each(|library| writer::put_function(&mut header, &library.code, None));
         }

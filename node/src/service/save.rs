@@ -24,6 +24,8 @@ pub struct SaveJob {
     pub aux: Option<ReplicationAux>,
     /// The RDB version.
     pub version: u32,
+    /// Whether it becomes the base of the append-only file.
+    pub is_base: bool,
     /// Its chunks.
     pub chunks: Chunks,
     /// Told how it went, in bytes or why not.
@@ -33,7 +35,13 @@ pub struct SaveJob {
 /// Writes a snapshot.
 pub async fn run(job: SaveJob, surroundings: Surroundings) {
     let started = Instant::now();
-    let mut rdb = RdbOut::new(job.version, job.aux, job.chunks, surroundings.clone());
+    let mut rdb = RdbOut::new(job.version, job.aux, job.is_base, job.chunks, surroundings.clone());
+    if job.is_base
+        && let Some(folder) = job.path.parent()
+    {
+        // If that fails, what follows does.
+        let _ = std::fs::create_dir(folder);
+    }
     let temporary = job.path.with_file_name(format!("temp-{}-{}.rdb", std::process::id(), rand::random::<u32>()));
     let outcome = match write(&temporary, &mut rdb, &surroundings).await {
         Ok(len) => put_in_place(&temporary, &job.path).await.map(|()| len),

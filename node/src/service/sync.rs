@@ -73,7 +73,7 @@ pub async fn run(job: SyncJob, surroundings: Surroundings) {
     let epoch = job.epoch;
     let aux = ReplicationAux { replid: job.replid, offset: job.offset, stream_db: job.stream_db.unwrap_or_default() };
     let window = Rc::new(Window::new(&job.chunks.flow, &surroundings));
-    let rdb = RdbOut::new(job.version, Some(aux), job.chunks, surroundings.clone());
+    let rdb = RdbOut::new(job.version, Some(aux), false, job.chunks, surroundings.clone());
     let full = Bytes::from(format!("+FULLRESYNC {} {}\r\n", job.replid, job.offset));
     for member in job.members {
         window.join(member.id, !member.wants_eof());

@@ -46,7 +46,50 @@ pub fn reload(core: &mut Core, token: Token, request: &OwnedRequest) {
     core.on_log_core(move |core| core.begin_reload(promise, options));
 }
 
+/// `DEBUG LOADAOF`.
+pub fn load_append_only(core: &mut Core, token: Token, _: &OwnedRequest) {
+    let Some(promise) = core.promise(token) else { return };
+    core.on_log_core(move |core| {
+        if core.replay.is_some() || !core.claim_snapshot() {
+            return promise.keep(|_, reply| reply.error("ERR A save or a synchronisation is in progress; try again"));
+        }
+        let go_on = move |core: &mut Core| {
+            core.send(0, Message::Run(Box::new(move |core| core.load_append_only_paused(promise))));
+        };
+        core.begin_pause(u64::MAX, true, Box::new(go_on));
+    });
+}
+
 impl Core {
+    fn load_append_only_paused(&mut self, promise: Promise) {
+        let upstream = self.replication.as_ref().and_then(|replication| replication.upstream.as_ref()?.token);
+        if let Some(token) = upstream {
+            self.stall(token, Stall::Lend);
+        }
+        self.flush_append_only(Box::new(move |core, flushed| {
+            let end = move |core: &mut Core, outcome: Result<(), String>| {
+                let is_replica = core.exec.gates_say_replica();
+                let logged = !is_replica && core.replication.as_ref().is_some_and(|replication| replication.log.is_active());
+                for shard in core.exec.shards.iter_mut().flatten() {
+                    (shard.replica, shard.logged) = (is_replica, logged);
+                }
+                core.on_snapshot_taken();
+                let error = outcome.err().map(|why| {
+                    warning(&format!("DEBUG LOADAOF failed: {why}"));
+                    "ERR Error trying to load the AOF files, check server logs."
+                });
+                if error.is_none() {
+                    notice("Append Only File loaded by DEBUG LOADAOF");
+                }
+                core.end_reload(promise, upstream, error);
+            };
+            match flushed {
+                Err(why) => core.with_all_shards(Box::new(move |core| end(core, Err(why)))),
+                Ok(()) => core.begin_replay(Box::new(move |core, outcome| end(core, outcome.map(|_| ())))),
+            }
+        }));
+    }
+
     fn begin_reload(&mut self, promise: Promise, options: Options) {
         if self.snapshot_is_running() {
             return promise.keep(|_, reply| reply.error("ERR A save or a synchronisation is in progress; try again"));

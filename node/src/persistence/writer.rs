@@ -1,0 +1,437 @@
+//! The writer, on the service thread: the log's own bytes into segment files, the manifest, and what is on disk by now.
+//!
+//! ```text
+//!  log's core ──Bytes, Begin, Install, Flush, End──► one queue ──► writer ──written, on disk──► log's core
+//! ```
+//!
+//! One task does everything in the order in which it is asked, so no two changes of the folder ever meet. What could not be
+//! written is kept, and tried again; nothing is left out.
+
+use super::files::Home;
+use super::manifest::{Listed, Manifest, Place};
+use crate::config::AppendFsync;
+use crate::core::Core;
+use crate::logging::{notice, warning};
+use crate::service::Surroundings;
+use bytes::Bytes;
+use koltso_proto::id::{DbIndex, Offset, ReplId};
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio_uring::fs::File;
+
+/// Bytes gathered for one write.
+const WRITE_LEN: usize = 4 << 20;
+/// How long to wait before a write that failed is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// `appendfsync everysec`.
+const SYNC_PERIOD: Duration = Duration::from_secs(1);
+
+/// Told on the log's core how something went.
+pub type Told = Box<dyn FnOnce(&mut Core, Result<(), String>) + Send>;
+
+/// What the writer is asked to do.
+pub enum Order {
+    /// Write these bytes, the next of the log, which ends there.
+    Bytes(Vec<Bytes>, Offset),
+    /// Write what comes next into a new segment.
+    Begin(Begin, Told),
+    /// The data set at a moment was written to this file: it, and the segment that began there, if one did, are everything.
+    Install(Option<u64>, PathBuf, Told),
+    /// Get everything to the disk.
+    Flush(Told),
+    /// The same, and write no more.
+    End(Told),
+    /// Write no more; what has not been written need not be.
+    Discard,
+}
+
+/// A segment that begins.
+pub struct Begin {
+    /// Which rewrite it belongs to.
+    pub number: u64,
+    /// Which run of segments without a gap it belongs to.
+    pub lineage: u64,
+    /// The log's end at that moment.
+    pub from: Offset,
+    /// The history.
+    pub of: ReplId,
+    /// The database that is selected.
+    pub db: DbIndex,
+    /// Whether it continues what is there, and so is a part of it at once. Otherwise it is nothing before it has a base.
+    pub continues: bool,
+}
+
+/// How far the writer has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// In which run of segments.
+    pub lineage: u64,
+    /// Everything up to here is written.
+    pub written: Offset,
+    /// And on disk.
+    pub synced: Offset,
+    /// Everything up to here is as safe as replies wait for.
+    pub settled: Offset,
+}
+
+struct Segment {
+    file: File,
+    listed: Listed,
+    /// Its length, in bytes.
+    len: u64,
+    /// The log's end there.
+    end: Offset,
+    number: u64,
+    lineage: u64,
+    /// Whether the manifest names it.
+    is_listed: bool,
+}
+
+/// The writer's task.
+pub async fn run(home: Home, orders: UnboundedReceiver<Order>, surroundings: Surroundings) {
+    let writer = Writer {
+        home,
+        orders,
+        later: VecDeque::new(),
+        surroundings,
+        manifest: None,
+        segment: None,
+        synced: Offset(0),
+        last_sync: Instant::now(),
+        settled_len: 0,
+    };
+    writer.run().await;
+}
+
+struct Writer {
+    home: Home,
+    orders: UnboundedReceiver<Order>,
+    /// Orders that were taken from the queue and wait.
+    later: VecDeque<Order>,
+    surroundings: Surroundings,
+    /// What the manifest on disk says, once it was looked at.
+    manifest: Option<Manifest>,
+    segment: Option<Segment>,
+    synced: Offset,
+    last_sync: Instant,
+    /// The bytes of all files but the current segment.
+    settled_len: u64,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        while let Some(order) = self.next_order().await {
+            match order {
+                Order::Bytes(pieces, end) => self.write(pieces, end).await,
+                Order::Begin(begin, told) => {
+                    let outcome = self.begin(begin).await;
+                    self.tell(told, outcome, "a new segment of the append only file cannot be begun");
+                }
+                Order::Install(number, base, told) => {
+                    let outcome = self.install(number, &base).await;
+                    if outcome.is_err() {
+                        let _ = std::fs::remove_file(&base);
+                    }
+                    self.tell(told, outcome, "the rewritten append only file cannot be put in place");
+                }
+                Order::Flush(told) => {
+                    let outcome = self.sync().await;
+                    self.tell(told, outcome, "the append only file cannot be forced to disk");
+                }
+                Order::End(told) => {
+                    let outcome = self.sync().await;
+                    self.segment = None;
+                    self.tell(told, outcome, "the append only file cannot be forced to disk");
+                }
+                Order::Discard => self.segment = None,
+            }
+        }
+    }
+
+    /// The next order; syncs meanwhile when that is due. `None` when the node stops.
+    async fn next_order(&mut self) -> Option<Order> {
+        loop {
+            if let Some(order) = self.later.pop_front() {
+                return Some(order);
+            }
+            let Some(due) = self.next_sync() else { return self.orders.recv().await };
+            let wait = due.saturating_duration_since(Instant::now());
+            match tokio::time::timeout(wait, self.orders.recv()).await {
+                Ok(order) => return order,
+                Err(_) => {
+                    let _ = self.sync().await;
+                }
+            }
+        }
+    }
+
+    fn policy(&self) -> AppendFsync {
+        self.surroundings.shared.config().appendfsync
+    }
+
+    /// Whether syncs are left out for the time of a rewrite.
+    fn spares_disk(&self) -> bool {
+        let shared = &self.surroundings.shared;
+        shared.config().no_appendfsync_on_rewrite && shared.snapshot_running.load(Ordering::Relaxed)
+    }
+
+    /// When the next sync is due, if any is.
+    fn next_sync(&self) -> Option<Instant> {
+        let segment = self.segment.as_ref()?;
+        let is_due = segment.end > self.synced && self.policy() == AppendFsync::EverySec;
+        // While the disk is spared it is looked again later.
+        is_due.then(|| if self.spares_disk() { Instant::now() + SYNC_PERIOD } else { self.last_sync + SYNC_PERIOD })
+    }
+
+    async fn write(&mut self, pieces: Vec<Bytes>, mut end: Offset) {
+        let mut gathered = Vec::with_capacity(pieces.iter().map(Bytes::len).sum());
+        pieces.iter().for_each(|piece| gathered.extend_from_slice(piece));
+        drop(pieces);
+        while gathered.len() < WRITE_LEN {
+            match self.later.pop_front().or_else(|| self.orders.try_recv().ok()) {
+                Some(Order::Bytes(pieces, to)) => {
+                    pieces.iter().for_each(|piece| gathered.extend_from_slice(piece));
+                    end = to;
+                }
+                Some(other) => {
+                    self.later.push_front(other);
+                    break;
+                }
+                None => break,
+            }
+        }
+        while let Some(segment) = &mut self.segment {
+            if segment.end.advanced(gathered.len() as u64) != end {
+                // Never so; a gap in a file would be worse than none.
+                return self.lose("bytes are missing between the log and its file".to_string());
+            }
+            let (result, bytes) = segment.file.write_all_at(gathered, segment.len).await;
+            gathered = bytes;
+            match result {
+                Ok(()) => {
+                    (segment.len, segment.end) = (segment.len + gathered.len() as u64, end);
+                    let len = self.settled_len + segment.len;
+                    self.surroundings.shared.aof.current_len.store(len, Ordering::Relaxed);
+                    if segment.is_listed {
+                        self.recover();
+                    }
+                    break;
+                }
+                Err(error) => {
+                    // A part of it may be in the file; it is written over.
+                    let _ = std::fs::OpenOptions::new()
+                        .write(true)
+                        .open(self.home.path(&segment.listed.name))
+                        .and_then(|file| file.set_len(segment.len));
+                    self.fail(error_text(&error));
+                    if self.is_to_end().await {
+                        return;
+                    }
+                }
+            }
+        }
+        let due = match self.policy() {
+            AppendFsync::Always => !self.spares_disk(),
+            AppendFsync::EverySec => self.last_sync.elapsed() >= SYNC_PERIOD && !self.spares_disk(),
+            AppendFsync::No => false,
+        };
+        if due {
+            let _ = self.sync().await;
+        } else {
+            self.report();
+        }
+    }
+
+    /// Waits a moment; true if what comes next in the queue does not want what cannot be written just now.
+    async fn is_to_end(&mut self) -> bool {
+        tokio::time::sleep(RETRY).await;
+        while let Ok(order) = self.orders.try_recv() {
+            self.later.push_back(order);
+        }
+        let ends = |order: &Order| matches!(order, Order::End(_) | Order::Discard);
+        let at = self.later.iter().position(ends);
+        for order in std::mem::take(&mut self.later) {
+            let is_before = at.is_none_or(|at| self.later.len() < at);
+            match order {
+                // Who asks for that now does not want to wait for better times.
+                Order::Flush(told) => self.refuse(told),
+                Order::Begin(_, told) | Order::Install(_, _, told) if at.is_some() && is_before => self.refuse(told),
+                Order::End(told) => {
+                    self.refuse(told);
+                    self.later.push_back(Order::Discard);
+                }
+                other => self.later.push_back(other),
+            }
+        }
+        at.is_some()
+    }
+
+    fn refuse(&self, told: Told) {
+        let why = self.surroundings.shared.aof.error().unwrap_or_default();
+        self.surroundings.on_log_core(|core| told(core, Err(why)));
+    }
+
+    /// Forces everything to the disk.
+    async fn sync(&mut self) -> io::Result<()> {
+        let Some(segment) = &self.segment else { return Ok(()) };
+        self.last_sync = Instant::now();
+        let end = segment.end;
+        if let Err(error) = segment.file.sync_data().await {
+            // What the kernel could not write it may have forgotten: to ask again would prove nothing.
+            self.lose(error_text(&error));
+            return Err(error);
+        }
+        self.synced = end;
+        self.report();
+        Ok(())
+    }
+
+    fn report(&self) {
+        let Some(segment) = &self.segment else { return };
+        let (written, synced) = (segment.end, self.synced);
+        let waits = self.policy() == AppendFsync::Always && !self.spares_disk();
+        let settled = if waits { synced } else { written };
+        let progress = Progress { lineage: segment.lineage, written, synced, settled };
+        self.surroundings.on_log_core(move |core| core.on_disk_progress(progress));
+    }
+
+    async fn begin(&mut self, begin: Begin) -> io::Result<()> {
+        self.home.make_folder().await?;
+        let mut manifest = self.manifest()?;
+        if begin.continues {
+            // A file that is not the last one must be whole.
+            self.sync().await?;
+        }
+        let mut head = bytes::BytesMut::new();
+        crate::effects::put_select(&mut head, begin.db);
+        let place = Place { from: begin.from, of: begin.of, head: head.len() as u64 };
+        let listed = manifest.next_segment(&self.home.stem, place);
+        let path = self.home.path(&listed.name);
+        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let file = File::from_std(file);
+        let (result, _) = file.write_all_at(head.to_vec(), 0).await;
+        result?;
+        file.sync_all().await?;
+        let mut emptied = None;
+        if begin.continues {
+            let is_empty = |last: &Listed| last.place.is_some_and(|place| place.head == self.home.len_of(&last.name));
+            if manifest.segments.last().is_some_and(is_empty) {
+                emptied = manifest.segments.pop();
+            }
+            manifest.segments.push(listed.clone());
+            self.home.put_manifest(&manifest).await?;
+            self.manifest = Some(manifest);
+        }
+        if let Err(error) = self.home.sync().await {
+            if begin.continues {
+                // Nobody knows which manifest is in force after a crash: only with what is in both can either be right.
+                self.lose(error_text(&error));
+            }
+            return Err(error);
+        }
+        if let Some(emptied) = emptied {
+            let _ = std::fs::remove_file(self.home.path(&emptied.name));
+        }
+        // Of what is before it, the base and older segments are on disk as a whole.
+        self.synced = begin.from;
+        let Begin { number, lineage, from, continues, .. } = begin;
+        self.segment = Some(Segment { file, listed, len: place.head, end: from, number, lineage, is_listed: continues });
+        self.measure();
+        self.report();
+        Ok(())
+    }
+
+    async fn install(&mut self, number: Option<u64>, base: &std::path::Path) -> io::Result<()> {
+        let before = self.manifest()?;
+        self.sync().await?;
+        if self.segment.as_ref().map(|segment| segment.number) != number {
+            return Err(io::Error::other("it was begun anew meanwhile"));
+        }
+        let mut manifest = Manifest { base: Some(before.next_base(&self.home.stem)), ..Manifest::default() };
+        if let Some(segment) = &self.segment {
+            manifest.segments.push(segment.listed.clone());
+        }
+        if let Some(base_file) = &manifest.base {
+            std::fs::rename(base, self.home.path(&base_file.name))?;
+        }
+        self.home.sync().await?;
+        self.home.put_manifest(&manifest).await?;
+        self.manifest = Some(manifest.clone());
+        if let Some(segment) = &mut self.segment {
+            segment.is_listed = true;
+        }
+        // Not before the new manifest is there to stay.
+        self.home.sync().await?;
+        let old = before.files().map(|file| &file.name).chain(&before.history);
+        for name in old.filter(|name| !manifest.names(name)) {
+            let _ = std::fs::remove_file(self.home.path(name));
+        }
+        self.measure();
+        let aof = &self.surroundings.shared.aof;
+        aof.base_len.store(aof.current_len.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.recover();
+        self.report();
+        Ok(())
+    }
+
+    /// What the manifest on disk says.
+    fn manifest(&mut self) -> io::Result<Manifest> {
+        if let Some(manifest) = &self.manifest {
+            return Ok(manifest.clone());
+        }
+        let manifest = self.home.read_manifest().map_err(io::Error::other)?.unwrap_or_default();
+        self.manifest = Some(manifest.clone());
+        Ok(manifest)
+    }
+
+    /// Counts the bytes on disk.
+    fn measure(&mut self) {
+        let current = self.segment.as_ref().map(|segment| segment.listed.name.clone());
+        let others = self.manifest.iter().flat_map(Manifest::files).filter(|file| Some(&file.name) != current.as_ref());
+        self.settled_len = others.map(|file| self.home.len_of(&file.name)).sum();
+        let len = self.settled_len + self.segment.as_ref().map_or(0, |segment| segment.len);
+        self.surroundings.shared.aof.current_len.store(len, Ordering::Relaxed);
+    }
+
+    fn tell(&self, told: Told, outcome: io::Result<()>, what: &str) {
+        if let Err(error) = &outcome {
+            warning(&format!("{what}: {error}"));
+        }
+        let outcome = outcome.map_err(|error| error_text(&error));
+        self.surroundings.on_log_core(move |core| told(core, outcome));
+    }
+
+    /// Writing failed.
+    fn fail(&self, why: String) {
+        if self.surroundings.shared.aof.set_error(Some(why.clone())) {
+            warning(&format!("Error writing to the AOF file: {why}"));
+            self.surroundings.on_log_core(Core::judge_append_only);
+        }
+    }
+
+    /// What is in the segment is not to be trusted, or not complete. What comes next has to begin with the whole data set.
+    fn lose(&mut self, why: String) {
+        self.fail(why);
+        if let Some(segment) = self.segment.take() {
+            self.surroundings.on_log_core(move |core| core.on_disk_lost(segment.lineage));
+        }
+    }
+
+    /// Writing succeeded.
+    fn recover(&self) {
+        if self.surroundings.shared.aof.set_error(None) {
+            notice("AOF write error looks solved. The server can write again.");
+            self.surroundings.on_log_core(Core::judge_append_only);
+        }
+    }
+}
+
+/// What the system calls an error, without its number.
+fn error_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_string()
+}
