@@ -207,9 +207,17 @@ impl Server {
         kill_process(pid, signal).expect("signal the server");
     }
 
-    /// SIGSTOP: the process is frozen, its sockets stay open.
+    /// SIGSTOP: the process is frozen, its sockets stay open. Threads stop one after another; this waits for all of them.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.pid());
+        crate::eventually("every thread has stopped", || {
+            let stats =
+                fs::read_dir(&tasks).expect("the process").flatten().map(|task| fs::read_to_string(task.path().join("stat")));
+            // The state stands behind the name, which stands in brackets.
+            let runs = |stat: &String| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('T'));
+            must(!stats.flatten().any(|stat| runs(&stat)), || self.log_tail())
+        });
     }
 
     /// SIGCONT after [`Server::freeze`].

@@ -22,10 +22,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 const UNIT_DEADLINE: Duration = Duration::from_secs(240);
 
 /// What the suite's helpers insist on before any test can say something, and what they are told instead.
-const ADAPTED: [(&str, &str); 3] = [
-    // Units ask for it around tests of other things. To be taken out when there is an append-only file.
-    ("        r config set $param $val\n", "        if {$param ne {appendonly}} {r config set $param $val}\n"),
-    ("        if {$param == \"appendonly\" && $val == \"yes\"} {\n", "        if 0 {\n"),
+const ADAPTED: [(&str, &str); 1] = [
     // Small lists are listpacks as from Redis 7.2. A third of the tests of lists begin with their encoding.
     (
         "    set val [r object encoding $key]\n",
@@ -34,14 +31,7 @@ const ADAPTED: [(&str, &str); 3] = [
 ];
 
 /// Units that write the configuration of their servers, or have several: the suite starts them itself.
-const STARTS_SERVERS: [&str; 4] = ["unit/acl", "unit/acl-v2", "unit/dump", "integration/failover"];
-
-/// Tests that are left out, because they cannot pass and leave others of their unit out of step. To be taken out when there are
-/// scripts.
-const LEFT_OUT: [&str; 2] = [
-    "Invalid keys should not be tracked for scripts in NOLOOP mode",
-    "Tracking only occurs for scripts when a command calls a read-only command",
-];
+const STARTS_SERVERS: [&str; 3] = ["unit/acl", "unit/acl-v2", "unit/dump"];
 
 /// A copy of the suite that one unit at a time runs in.
 pub struct Suite {
@@ -116,7 +106,7 @@ impl Suite {
             command.args(["--host", "127.0.0.1", "--port", &server.port().to_string(), "--singledb"]);
         }
         command.args(["--tags", "-slow", "--durable", "--single", unit, "--baseport", &base.to_string()]);
-        LEFT_OUT.into_iter().chain(left_out).for_each(|name| _ = command.args(["--skiptest", name]));
+        left_out.into_iter().for_each(|name| _ = command.args(["--skiptest", name]));
         command.args(["--timeout", &SILENCE.as_secs().to_string()]);
         let output = fs::File::create(&printed)?;
         command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output);
