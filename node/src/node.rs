@@ -231,6 +231,7 @@ fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
         core.take_in_libraries(&loaded.libraries, true);
         notice(&format!("DB loaded from disk: {} keys", loaded.keys));
         core.shared.save.last_loaded.store(loaded.keys, Ordering::Relaxed);
+        core.shared.save.last_expired.store(loaded.expired, Ordering::Relaxed);
         if let (Some(replication), Some((replid, offset, db))) = (&mut core.replication, loaded.history) {
             replication.resume(replid, offset, db, is_replica);
             for shard in core.exec.shards.iter_mut().flatten() {

@@ -196,6 +196,8 @@ pub struct SaveState {
     pub started_s: AtomicU64,
     /// How many keys the last load brought.
     pub last_loaded: AtomicU64,
+    /// How many keys in it had expired.
+    pub last_expired: AtomicU64,
     /// Whether one is to follow the snapshot that is running.
     pub wanted: AtomicBool,
 }

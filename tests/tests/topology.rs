@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use koltso_tests::load::{Load, Spec};
-use koltso_tests::oracle::{Syncs, assert_same, picture, wait_link_up, wait_online};
+use koltso_tests::oracle::{Syncs, assert_same, picture, wait_caught_up, wait_link_up, wait_online};
 use koltso_tests::wait::must;
 use koltso_tests::{Cut, Kind, Proxy, Seed, Server, dataset, eventually, with_cores};
 
@@ -69,6 +69,38 @@ fn a_promoted_koltso_keeps_its_sub_replica_partially() {
         wait_link_up(&first);
         assert_same(&middle, &first);
     });
+}
+
+#[test]
+fn a_replica_that_resumes_after_a_restart_hears_of_the_keys_that_have_expired_meanwhile() {
+    let body = |kind| {
+        let mut primary = Server::start(kind);
+        let replica = Server::with(Kind::Redis).replica_of(primary.port()).start();
+        wait_link_up(&replica);
+        let mut client = primary.client();
+        client.must(&["SET", "lasting", "1"]).ok();
+        for n in 0..100 {
+            client.must(&["SET", &format!("passing {n}"), "1", "PX", "1500"]).ok();
+        }
+        wait_caught_up(&mut client, &mut replica.client());
+        let last = std::time::Instant::now();
+        client.send_raw(b"SHUTDOWN SAVE\r\n").expect("ask");
+        assert!(primary.wait_exit().success());
+        std::thread::sleep(Duration::from_millis(1600).saturating_sub(last.elapsed()));
+        primary.restart();
+        wait_link_up(&replica);
+        let syncs = Syncs::of(&primary);
+        assert_eq!((syncs.full, syncs.partial_ok), (0, 1), "{syncs:?}");
+        assert_eq!(primary.info().int("rdb_last_load_keys_expired"), 100);
+        eventually("both have the one key that is left", || {
+            let sizes = [&primary, &replica].map(|server| server.client().must(&["DBSIZE"]).int());
+            if sizes == [1, 1] { Ok(()) } else { Err(format!("{sizes:?}")) }
+        });
+        wait_caught_up(&mut primary.client(), &mut replica.client());
+        assert_same(&primary, &replica);
+    };
+    body(Kind::Redis);
+    with_cores(body);
 }
 
 #[test]

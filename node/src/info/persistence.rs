@@ -32,7 +32,7 @@ pub fn write(report: &mut Report, facts: &Facts) {
     report.put("rdb_current_bgsave_time_sec", running_s);
     report.put("rdb_saves", save.saves.load(Relaxed));
     report.put("rdb_last_cow_size", snapshot.memory_peak.load(Relaxed));
-    report.put("rdb_last_load_keys_expired", 0);
+    report.put("rdb_last_load_keys_expired", save.last_expired.load(Relaxed));
     report.put("rdb_last_load_keys_loaded", save.last_loaded.load(Relaxed));
     let enabled = aof.enabled.load(Relaxed);
     let rewrite_s = (facts.now.0 / 1000).saturating_sub(aof.rewrite_since_s.load(Relaxed)) as i64;

@@ -27,8 +27,10 @@ pub struct LoadJob {
 /// What a file said besides its keys.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// Keys.
+    /// Keys, without those whose time was over.
     pub keys: u64,
+    /// Keys whose time was over.
+    pub expired: u64,
     /// The history the data belongs to, the position in it, and the database selected there.
     pub history: Option<(ReplId, Offset, DbIndex)>,
     /// The sources of libraries of functions.
@@ -79,6 +81,7 @@ pub struct Reader {
     databases: u64,
     drop_expired: bool,
     loaded: Loaded,
+    kept_expired: u64,
     repl_id: Option<ReplId>,
     repl_offset: Option<Offset>,
     stream_db: DbIndex,
@@ -97,6 +100,7 @@ impl Reader {
             databases: config.databases as u64,
             drop_expired,
             loaded: Loaded::default(),
+            kept_expired: 0,
             repl_id: None,
             repl_offset: None,
             stream_db: DbIndex(0),
@@ -123,7 +127,10 @@ impl Reader {
                 }
                 Some(Item::Key(key)) => {
                     let expired = self.drop_expired && key.expire.is_some_and(|deadline| deadline <= now_ms());
-                    if !expired {
+                    self.loaded.expired += u64::from(expired);
+                    // Where a history goes on, replicas have to be told that a key is gone: then it goes as any other does.
+                    if !expired || self.repl_id.is_some() {
+                        self.kept_expired += u64::from(expired);
                         full = self.stage.push(self.db, key);
                     }
                 }
@@ -154,7 +161,7 @@ impl Reader {
         if let Some(error) = self.surroundings.shared.take_stage_error() {
             return Err(error);
         }
-        self.loaded.keys = self.stage.entries;
+        self.loaded.keys = self.stage.entries - self.kept_expired;
         self.loaded.history = self.repl_id.zip(self.repl_offset).map(|(id, offset)| (id, offset, self.stream_db));
         Ok(self.loaded)
     }

@@ -152,6 +152,7 @@ impl Core {
                     shards.for_each(|shard| if options.flushes { shard.commit_staging() } else { shard.merge_staging(now) });
                     core.take_in_libraries(&loaded.libraries, options.flushes);
                     core.shared.save.last_loaded.store(loaded.keys, Ordering::Relaxed);
+                    core.shared.save.last_expired.store(loaded.expired, Ordering::Relaxed);
                     notice(&format!("DB reloaded by DEBUG RELOAD: {} keys", loaded.keys));
                     None
                 }
