@@ -31,7 +31,11 @@ pub(super) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 
 impl Core {
     /// On the log's core: a connection wants to become a replica.
-    pub fn on_replica(&mut self, handoff: Handoff) {
+    pub fn on_replica(&mut self, mut handoff: Handoff) {
+        // Its user may have been deleted while it was on its way, or before the core that it comes from had heard of that.
+        if !handoff.session.follow(&self.shared.users()) {
+            return notice(&format!("Replica {} has no user any more", name_in_logs(&handoff.session)));
+        }
         if let SyncRequest::Psync { takes_over: true, .. } = handoff.request {
             return self.take_over(handoff);
         }
