@@ -2,7 +2,7 @@
 
 use koltso_tests::oracle::{Syncs, assert_same, wait_caught_up, wait_link_up};
 use koltso_tests::server::free_port;
-use koltso_tests::{Kind, Server, eventually, with_cores};
+use koltso_tests::{Cut, Direction, Kind, Proxy, Server, eventually, with_cores};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -153,6 +153,10 @@ fn a_target_that_does_not_come_is_given_up_and_writes_go_on() {
             let waiting = other.info("clients").int("blocked_clients");
             if waiting == 1 { Ok(()) } else { Err(waiting.to_string()) }
         });
+        // Who was paused by something else goes on when that is over.
+        other.must(&["CLIENT", "PAUSE", "100", "ALL"]).ok();
+        assert_eq!(first.client().must(&["GET", "key"]).text(), "2");
+        assert_eq!(state(&first), "waiting-for-sync");
         other.must(&["FAILOVER", "ABORT"]).ok();
         waits.join().expect("the write is answered");
         assert_eq!(other.cmd(&["FAILOVER", "ABORT"]).error(), "ERR No failover in progress.");
@@ -194,6 +198,32 @@ fn force_makes_a_late_replica_take_over_and_can_be_taken_back_until_it_has() {
         assert_eq!(second.client().must(&["GET", "key"]).text(), "3", "it had time to read what was on its way");
         wait_caught_up(&mut second.client(), &mut first.client());
         assert_same(&second, &first);
+    });
+}
+
+#[test]
+fn a_target_whose_answer_is_lost_is_followed_all_the_same() {
+    with_cores(|koltso| {
+        for target in [Kind::Redis, koltso] {
+            println!("to {target:?}");
+            let first = Server::start(koltso);
+            let proxy = Proxy::to(first.port());
+            let second = Server::with(target).set("replica-announce-port", proxy.port()).replica_of(first.port()).start();
+            wait_link_up(&second);
+            proxy.redirect(second.port());
+            first.client().must(&["SET", "key", "1"]).ok();
+            // Behind its answers to PING and REPLCONF, in the midst of that to PSYNC.
+            proxy.cut_after(Direction::ToClient, 20, Cut::Rst);
+            failover(&first, &["TO", "127.0.0.1", &proxy.port().to_string()]);
+            wait_state(&first, "no-failover");
+            assert_eq!(proxy.cuts(), 1);
+            assert_eq!([role(&first), role(&second)], ["slave", "master"]);
+            wait_link_up(&first);
+            second.client().must(&["SET", "key", "2"]).ok();
+            wait_caught_up(&mut second.client(), &mut first.client());
+            assert_same(&second, &first);
+            assert_eq!(Syncs::of(&second).full, 0);
+        }
     });
 }
 

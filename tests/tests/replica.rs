@@ -1,6 +1,7 @@
 //! koltso as a replica of real redis-servers: the copy in each framing and encoding, the stream, acknowledgements,
 //! passwords, and what a replica refuses.
 
+use koltso_tests::client::encode;
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{Syncs, assert_same, wait_link_down, wait_link_up, wait_online};
 use koltso_tests::wait::must;
@@ -271,5 +272,28 @@ fn info_and_role_of_a_replica_in_redis_words() {
         assert_eq!(words, ["slave", "127.0.0.1", "connected"]);
         assert_eq!(role[2].int(), primary.port() as i64);
         assert_eq!(role[4].int(), mine.int("slave_repl_offset"));
+    });
+}
+
+#[test]
+fn the_stream_goes_on_after_a_script_that_was_slow() {
+    with_cores(|kind| {
+        let primary = Server::start(Kind::Redis);
+        let replica = Server::with(kind).set("busy-reply-threshold", 20).replica_of(primary.port()).start();
+        wait_link_up(&replica);
+        let mut asks = replica.client();
+        asks.send_raw(&encode(&["EVAL_RO", "for i = 1, 3e7 do end return 1", "0"])).expect("ask");
+        let mut client = primary.client();
+        let mut other = replica.client();
+        eventually("the script is slow", || {
+            let reply = other.cmd(&["GET", "key"]);
+            client.must(&["SET", "key", "written meanwhile"]).ok();
+            if reply.is_error() { Ok(()) } else { Err(format!("{reply:?}")) }
+        });
+        assert_eq!(asks.read().expect("its answer").int(), 1);
+        eventually("what was written meanwhile is there", || {
+            let found = other.cmd(&["GET", "key"]);
+            if found == Value::Bulk("written meanwhile".into()) { Ok(()) } else { Err(format!("{found:?}")) }
+        });
     });
 }

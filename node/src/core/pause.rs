@@ -85,12 +85,12 @@ impl Core {
 
     fn resume_paused(&mut self) {
         self.exec.gates = self.shared.gates();
-        if self.exec.gates.has(Gate::PausedWrites) {
-            return;
+        if !self.exec.gates.has(Gate::PausedWrites) {
+            let keys = std::mem::take(&mut self.paused_keys);
+            self.exec.unserved.extend(keys);
+            std::mem::take(&mut self.paused_work).into_iter().for_each(|work| work(self));
         }
-        let keys = std::mem::take(&mut self.paused_keys);
-        self.exec.unserved.extend(keys);
-        std::mem::take(&mut self.paused_work).into_iter().for_each(|work| work(self));
+        // Where only writes are paused still, those wait again.
         for (token, request) in std::mem::take(&mut self.paused) {
             let Some(conn) = self.conn(token) else { continue };
             if conn.stall == Stall::Paused {

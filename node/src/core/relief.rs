@@ -97,5 +97,9 @@ impl Core {
             }
         }
         kept.into_iter().for_each(|batch| self.answer_batch(batch));
+        // Now: a client that sends without a pause may have more room made before this turn is over, and nobody would be answered.
+        self.flush_effects();
+        self.tell_those_who_track();
+        self.flush_dirty();
     }
 }

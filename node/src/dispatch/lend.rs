@@ -79,13 +79,13 @@ impl Core {
 
     /// Does `work` at once over what is [at hand](Self::has_at_hand), alone like a job.
     pub fn with_own_shard(&mut self, work: impl FnOnce(&mut Core)) {
+        // Who was answered before it may learn that in the midst of it, if it takes long: then the log has what was done for him.
+        self.flush_effects();
         self.lending.running = true;
         work(self);
         self.lending.running = false;
         self.thaw();
-        if !self.lending.jobs.is_empty() {
-            self.advance_jobs();
-        }
+        self.advance_jobs();
     }
 
     /// Brings the job at the front as far as possible. Not from within a job: a second one would see the first half done, and
@@ -121,6 +121,8 @@ impl Core {
 
     fn run_job(&mut self) {
         let Some(job) = self.lending.jobs.pop_front() else { return };
+        // As before work over this core's own shard.
+        self.flush_effects();
         self.lending.running = true;
         (job.work)(self);
         self.lending.running = false;

@@ -80,7 +80,11 @@ impl Executor {
     #[cold]
     pub fn make_room(&mut self) -> bool {
         self.has_taken = true;
-        if self.has_room() || (self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory) {
+        // What reads may take a little memory while writes are paused; nothing is deleted then.
+        if self.gates.has(Gate::PausedWrites)
+            || self.has_room()
+            || (self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory)
+        {
             return true;
         }
         match self.evict_or_ask_others() {

@@ -40,6 +40,10 @@ pub struct Failover {
     deadline: Option<UnixMs>,
     force: bool,
     stage: Stage,
+    /// How often the target was asked to take over. It may have done so and we not have heard its answer.
+    asked: u32,
+    /// Whether it has, as it seems now: then it is followed as any other primary.
+    has_taken_over: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,9 +62,11 @@ impl Failover {
         if self.stage == Stage::Following { "failover-in-progress" } else { "waiting-for-sync" }
     }
 
-    /// Whether the target is asked to take over when we link to it.
-    pub fn is_following(&self) -> bool {
-        self.stage == Stage::Following
+    /// We link to the target: whether it is to be asked to take over.
+    pub(super) fn asks_now(&mut self) -> bool {
+        let asks = self.stage == Stage::Following && !self.has_taken_over;
+        self.asked += u32::from(asks);
+        asks
     }
 
     fn name(&self) -> String {
@@ -116,7 +122,7 @@ impl Core {
         }
         let deadline = timeout_ms.map(|timeout| UnixMs(now.0.saturating_add(timeout)));
         let id = replication.next_id();
-        let failover = Failover { id, target, deadline, force, stage: Stage::Pausing };
+        let failover = Failover { id, target, deadline, force, stage: Stage::Pausing, asked: 0, has_taken_over: false };
         match &failover.target {
             Some((host, port)) => notice(&format!("FAILOVER requested to {host}:{port}.")),
             None => notice("FAILOVER requested to any replica."),
@@ -185,10 +191,21 @@ impl Core {
             core.release_pause();
             done(true);
         };
-        match failover.is_following() {
+        match failover.stage == Stage::Following {
             true => self.promote(go_on),
             false => go_on(self),
         }
+    }
+
+    /// On the log's core: the target does not take over, since it `is_primary` or for another reason.
+    pub(super) fn on_takeover_refused(&mut self, is_primary: bool) {
+        let failover = self.replication.as_mut().and_then(|replication| replication.failover.as_mut());
+        if let Some(failover) = failover.filter(|failover| is_primary && failover.asked > 1) {
+            // An earlier question has made it one. If we went on as a primary, there would be two.
+            failover.has_taken_over = true;
+            return;
+        }
+        self.abort_failover("Failover target rejected psync request", |_| {});
     }
 
     /// Whether a failover is under way; known on the log's core.

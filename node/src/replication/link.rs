@@ -300,7 +300,7 @@ impl Core {
             host: upstream.host.clone(),
             port: upstream.port,
             ask,
-            takes_over: replication.failover.as_ref().is_some_and(Failover::is_following),
+            takes_over: replication.failover.as_mut().is_some_and(Failover::asks_now),
             progress: Arc::clone(&upstream.progress),
             given_up,
         };
@@ -320,10 +320,10 @@ impl Core {
         }
     }
 
-    /// The replica that was to take over has refused to.
-    pub fn on_link_refused(&mut self, generation: u64) {
+    /// The replica that was to take over has refused to; because it `is_primary`, or for another reason.
+    pub fn on_link_refused(&mut self, generation: u64, is_primary: bool) {
         if self.link(generation).is_some() {
-            self.abort_failover("Failover target rejected psync request", |_| {});
+            self.on_takeover_refused(is_primary);
         }
     }
 

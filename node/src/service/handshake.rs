@@ -85,7 +85,8 @@ async fn link(job: &LinkJob, surroundings: &Surroundings) -> Result<(), Failure>
     }
     let answer = peer.ask(&request).await?;
     if job.takes_over && answer.starts_with(b"-") {
-        surroundings.on_log_core(move |core| core.on_link_refused(generation));
+        let is_primary = memchr::memmem::find(&answer, b"can't be sent to a master").is_some();
+        surroundings.on_log_core(move |core| core.on_link_refused(generation, is_primary));
     }
     match psync::answer(&answer).map_err(|malformed| malformed.to_string())? {
         Answer::Continue(renamed) => {
