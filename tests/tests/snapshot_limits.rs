@@ -478,6 +478,7 @@ fn large_collections_leave_in_parts_and_as_they_were_whatever_is_written_meanwhi
         let server = primary(kind);
         let mut client = server.client();
         grow_collections(&mut client, 0..50_000);
+        let data_at_cut = client.info("memory").int("used_memory");
         let at_cut = digest(&mut client);
         let mut replica = stuck(&server, true);
         grow_collections(&mut client, 48_000..53_000);
@@ -485,7 +486,8 @@ fn large_collections_leave_in_parts_and_as_they_were_whatever_is_written_meanwhi
         client.must(&["LTRIM", "large:0", "100", "200"]);
         client.must(&["DEL", "large:1", "large:2", "large:3"]);
         let info = client.info("persistence");
-        assert!(info.int("current_cow_peak") < 2 * MEMORY_MAX, "{info:?}");
+        // On a machine that gives the walk no time all of it is kept, and never more than once.
+        assert!(info.int("current_cow_peak") < data_at_cut + MEMORY_MAX, "{info:?} of {data_at_cut}");
         assert!(digest_of_file(&replica.transfer().unwrap().rdb) == at_cut, "the copy is not the data of the cut");
         wait_all_free(&server);
         // A reader that keeps up, while the same goes on.

@@ -129,13 +129,24 @@ impl Suite {
     }
 }
 
-/// A shell script that starts a server, and says its process id as the suite expects it.
+/// A shell script that starts a server, and says in Redis's words what the suite waits for: its process id once it listens, or that
+/// somebody else has its port, after which the suite tries another.
 fn start_script(kind: Kind) -> String {
-    let (binary, cores) = match kind {
-        Kind::Koltso { cores } if kind.is_koltso() => (koltso_binary(), format!("--cores {cores}")),
-        _ => (redis_binary("redis-server"), String::new()),
-    };
-    format!("#!/bin/sh\necho \" PID: $$\"\nexec '{}' \"$@\" {cores}\n", binary.display())
+    match kind {
+        Kind::Koltso { cores } if kind.is_koltso() => format!(
+            r#"#!/bin/bash
+exec '{}' "$@" --cores {cores} > >(while IFS= read -r line; do
+  printf '%s\n' "$line"
+  case $line in
+    *'Ready to accept connections'*) echo " PID: $$" ;;
+    *'listening socket'*) echo 'Failed listening on port' ;;
+  esac
+done) 2>&1
+"#,
+            koltso_binary().display()
+        ),
+        _ => format!("#!/bin/sh\necho \" PID: $$\"\nexec '{}' \"$@\"\n", redis_binary("redis-server").display()),
+    }
 }
 
 impl Drop for Suite {
