@@ -260,6 +260,52 @@ fn a_write_on_the_way_is_not_lost() {
     });
 }
 
+/// `WATCH` does not hear of what happens to groups. A migration has to.
+#[test]
+fn what_happens_to_groups_on_the_way_is_not_lost() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        if !server.kind().is_koltso() {
+            return;
+        }
+        let (mut client, mut other) = (server.client(), server.client());
+        for write in [
+            "XACK s group 1-1",
+            "XGROUP CREATE s another 0",
+            "XGROUP SETID s group 0",
+            "XGROUP DESTROY s group",
+            "XGROUP CREATECONSUMER s group somebody",
+            "XREADGROUP GROUP group somebody STREAMS s >",
+            "XCLAIM s group somebody 0 1-1",
+            "XAUTOCLAIM s group somebody 0 0",
+            "XSETID s 9-9",
+        ] {
+            client.must(&["FLUSHALL"]).ok();
+            for id in ["1-1", "2-1", "3-1"] {
+                client.must(&["XADD", "s", id, "field", "value"]);
+            }
+            client.must(&["XGROUP", "CREATE", "s", "group", "0"]).ok();
+            client.must(&["XREADGROUP", "GROUP", "group", "consumer", "COUNT", "2", "STREAMS", "s", ">"]);
+            let (tell, told) = channel();
+            let (has, seen) = channel();
+            let (port, thread) = played(1, move |mut stream| {
+                has.send(()).unwrap();
+                told.recv().unwrap();
+                stream.write_all(b"+OK\r\n+OK\r\n").unwrap();
+            });
+            client.send_raw(&encode(&["MIGRATE", HOST, &port.to_string(), "s", "0", "5000"])).unwrap();
+            seen.recv().unwrap();
+            other.must(&write.split(' ').collect::<Vec<_>>());
+            let changed = other.must(&["DUMP", "s"]);
+            tell.send(()).unwrap();
+            let reply = client.read().unwrap();
+            assert!(reply.error().contains("were written to on their way"), "{write}: {reply:?}");
+            assert_eq!(client.must(&["DUMP", "s"]), changed, "{write}");
+            thread.join().unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_pause_of_writes_is_kept() {
     with_cores(|kind| {

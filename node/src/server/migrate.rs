@@ -170,7 +170,7 @@ impl Core {
     fn watch_leaving(&mut self, who: Who, departing: &[Departing]) -> Vec<Leaving> {
         let mut leaving = Vec::with_capacity(departing.len());
         for Departing { key, expire, .. } in departing {
-            let changed = Arc::<WatchFlag>::default();
+            let changed = Arc::new(WatchFlag::strict());
             let shard = self.exec.shard_of(key);
             if let Some(shard) = self.exec.shards[shard].as_deref_mut() {
                 shard.watch.watch(who.db, key, false, &changed);

@@ -14,17 +14,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Raised when one of a connection's watched keys was touched: its `EXEC` will fail.
 #[derive(Debug, Default)]
-pub struct WatchFlag(AtomicBool);
+pub struct WatchFlag {
+    raised: AtomicBool,
+    /// Whether it is also raised by what happens to the groups of a stream, which `WATCH` of Redis does not hear of.
+    strict: bool,
+}
 
 impl WatchFlag {
+    /// One that any change of the key raises.
+    pub fn strict() -> Self {
+        WatchFlag { strict: true, ..WatchFlag::default() }
+    }
+
     /// Says that a watched key was touched.
     pub fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.raised.store(true, Ordering::Relaxed);
     }
 
     /// Whether a watched key was touched.
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.raised.load(Ordering::Relaxed)
     }
 }
 
@@ -246,6 +255,21 @@ impl WatchList {
         }
     }
 
+    /// Says that `key` was opened for changes, whether they are any that watchers hear of or not.
+    #[inline]
+    pub fn opened(&mut self, db: DbIndex, key: &[u8]) {
+        if self.is_attentive {
+            self.raise_strict(db, key);
+        }
+    }
+
+    #[cold]
+    fn raise_strict(&mut self, db: DbIndex, key: &[u8]) {
+        if let Some(watchers) = self.keys.get(&Watched { db, key }) {
+            watchers.watches.iter().filter(|watch| watch.flag.strict).for_each(|watch| watch.flag.raise());
+        }
+    }
+
     /// Says that `key` had to go for want of memory.
     pub fn evicted(&mut self, db: DbIndex, key: &[u8]) {
         self.raise(db, key, false);
@@ -335,6 +359,20 @@ mod tests {
         list.touched_all(DbIndex(1));
         assert!(!b.is_raised());
     }
+
+    #[test]
+    fn only_strict_watchers_hear_of_what_others_need_not_know() {
+        let mut list = WatchList::default();
+        let (lax, strict) = (Arc::new(WatchFlag::default()), Arc::new(WatchFlag::strict()));
+        list.watch(DbIndex(0), b"x", false, &lax);
+        list.watch(DbIndex(0), b"x", false, &strict);
+        list.opened(DbIndex(0), b"y");
+        list.opened(DbIndex(1), b"x");
+        assert!(!strict.is_raised());
+        list.opened(DbIndex(0), b"x");
+        assert!(strict.is_raised() && !lax.is_raised());
+    }
+
     #[test]
     fn a_key_that_was_stale_may_go_but_not_come_back() {
         use Presence::{Missing, Stale, There};

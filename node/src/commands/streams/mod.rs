@@ -71,6 +71,11 @@ fn edit<R>(cx: &mut Ctx<'_>, key: &[u8], change: impl FnOnce(&mut Stream, &mut R
             _ => Err(errors::WRONG_TYPE),
         },
     };
+    if let Ok(Some(_)) = done {
+        // Of what happens to groups a migration under way hears here, and nowhere else.
+        let db = cx.db;
+        cx.keys.shard_for(key).watch.opened(db, key);
+    }
     *cx.reply = reply;
     done
 }
