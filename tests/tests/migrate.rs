@@ -306,6 +306,28 @@ fn what_happens_to_groups_on_the_way_is_not_lost() {
     });
 }
 
+/// Who waits for a key gets nothing of what a transaction has put there and sent away.
+#[test]
+fn nobody_is_served_half_way_through_a_transaction() {
+    with_cores(|kind| {
+        let (source, target) = (Server::start(kind), Server::start(Kind::Redis));
+        let (mut client, mut waiting) = (source.client(), source.client());
+        let port = target.port().to_string();
+        waiting.send_raw(&encode(&["BLPOP", "list", "0"])).unwrap();
+        eventually("it waits", || must(source.info().int("blocked_clients") == 1, || "it does not".into()));
+        client.must(&["MULTI"]).ok();
+        client.must(&["RPUSH", "list", "a", "b"]);
+        client.must(&["MIGRATE", HOST, &port, "list", "0", "5000"]);
+        client.must(&["EXEC"]).items()[1].ok();
+        let script =
+            "redis.call('RPUSH', KEYS[1], 'c') return redis.call('MIGRATE', ARGV[1], ARGV[2], KEYS[1], 0, 5000, 'REPLACE')";
+        client.must(&["EVAL", script, "1", "list", HOST, &port]).ok();
+        assert_eq!(target.client().must(&["LRANGE", "list", "0", "-1"]), Value::Array(vec![Value::Bulk(b"c".into())]));
+        client.must(&["RPUSH", "list", "d"]);
+        assert_eq!(waiting.read().unwrap().items()[1].text(), "d");
+    });
+}
+
 #[test]
 fn a_pause_of_writes_is_kept() {
     with_cores(|kind| {

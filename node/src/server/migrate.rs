@@ -141,6 +141,9 @@ impl Core {
         }
         let Some(promise) = self.promise(token) else { return };
         let keys = if asked.copy { Vec::new() } else { self.watch_leaving(who, &departing) };
+        // Whoever waits for what has come to light is served now that it is noted when a key changes; and in the midst of a
+        // transaction not at all.
+        self.exec.serve_if_ready();
         let migration = Migration { token, promise, who, keys, shards };
         let home = self.peers[self.exec.id].clone();
         let done = Box::new(move |arrivals| {
@@ -162,7 +165,6 @@ impl Core {
             departing.push(Departing { key: key.clone(), value, expire: entry.expire() });
         }
         self.exec.effects.end_unit();
-        self.exec.serve_if_ready();
         departing
     }
 
