@@ -328,6 +328,48 @@ fn nobody_is_served_half_way_through_a_transaction() {
     });
 }
 
+/// Answers that come bit by bit, or one by one, do not hold up a node that waits for them.
+#[test]
+fn a_target_that_drips_holds_nobody_up_for_long() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        if !server.kind().is_koltso() {
+            return;
+        }
+        let mut client = server.client();
+        let keys: Vec<String> = (0..40).map(|n| format!("key:{n}")).collect();
+        for key in &keys {
+            client.must(&["SET", key, "1"]).ok();
+        }
+        let mut in_place = |port: u16, timeout: &str| {
+            let port = port.to_string();
+            let words = ["MIGRATE", HOST, &port, "", "0", timeout, "KEYS"].into_iter().chain(keys.iter().map(String::as_str));
+            client.must(&["MULTI"]).ok();
+            client.must(&words.collect::<Vec<_>>());
+            let began = Instant::now();
+            assert_eq!(client.must(&["EXEC"]).items()[0].error(), UNREAD);
+            (began.elapsed(), client.must(&["DBSIZE"]).int())
+        };
+        let dripping = |drop: &'static [u8], pause: u64| {
+            played(40, move |mut stream| {
+                let pause = Duration::from_millis(pause);
+                while stream.write_all(drop).is_ok() {
+                    std::thread::sleep(pause);
+                }
+            })
+        };
+        let (port, thread) = dripping(b"+", 50);
+        let (took, left) = in_place(port, "500");
+        assert!(took < Duration::from_secs(2) && left == 40, "{took:?}, {left}");
+        thread.join().unwrap();
+        // The first answer is that to SELECT.
+        let (port, thread) = dripping(b"+OK\r\n", 120);
+        let (took, left) = in_place(port, "200");
+        assert!(took < Duration::from_secs(4) && (1..40).contains(&left), "{took:?}, {left}");
+        thread.join().unwrap();
+    });
+}
+
 #[test]
 fn a_pause_of_writes_is_kept() {
     with_cores(|kind| {

@@ -149,7 +149,7 @@ impl Core {
         let done = Box::new(move |arrivals| {
             home.send(crate::core::Message::Run(Box::new(move |core| core.end_migration(migration, arrivals))));
         });
-        self.service.send(ServiceCommand::Migrate(MigrateJob { target: asked.target, keys: departing, done }));
+        self.service.send(ServiceCommand::Migrate(MigrateJob { target: asked.target, keys: departing, holds_up: false, done }));
     }
 
     /// Those of the keys that are there.
@@ -262,7 +262,7 @@ impl Core {
         let keys: Vec<Vec<u8>> = departing.iter().map(|departing| departing.key.clone()).collect();
         let (tell, outcome) = channel();
         let done = Box::new(move |arrivals| _ = tell.send(arrivals));
-        self.service.send(ServiceCommand::Migrate(MigrateJob { target: asked.target, keys: departing, done }));
+        self.service.send(ServiceCommand::Migrate(MigrateJob { target: asked.target, keys: departing, holds_up: true, done }));
         let arrivals: Arrivals = loop {
             match outcome.recv_timeout(LOOK_AROUND) {
                 Ok(arrivals) => break arrivals,

@@ -16,6 +16,9 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// Where everybody waits for it, the time limit is for no more than so many steps together: a target that takes nearly that long over
+/// each of very many would hold the node up for good.
+const STEPS_WHILE_HELD_UP: u32 = 10;
 /// Sent at a time, in bytes: the time limit is for each.
 const SLICE_LEN: usize = 64 * 1024;
 /// A line of an answer is not longer, in bytes.
@@ -61,6 +64,8 @@ pub struct MigrateJob {
     pub target: Target,
     /// Which.
     pub keys: Vec<Departing>,
+    /// Whether the node does nothing else meanwhile.
+    pub holds_up: bool,
     /// Hears the outcome.
     pub done: Box<dyn FnOnce(Arrivals) + Send>,
 }
@@ -105,14 +110,18 @@ impl Trouble {
 /// Sends keys, and reports.
 pub async fn run(job: MigrateJob, surroundings: Surroundings, sockets: Rc<Sockets>) {
     let mut taken = vec![false; job.keys.len()];
-    let mut outcome = attempt(&job, &surroundings.shared, &sockets, &mut taken).await;
-    if let Err(trouble) = &outcome
-        && trouble.may_try_again()
-        && !taken.contains(&true)
-    {
-        outcome = attempt(&job, &surroundings.shared, &sockets, &mut taken).await;
-    }
+    let limit = if job.holds_up { job.target.timeout.saturating_mul(STEPS_WHILE_HELD_UP) } else { Duration::MAX };
+    let outcome = tokio::time::timeout(limit, attempts(&job, &surroundings.shared, &sockets, &mut taken)).await;
+    let outcome = outcome.unwrap_or(Err(Trouble::Reading { again: false }));
     (job.done)(Arrivals { taken, error: outcome.err().map(Trouble::text) });
+}
+
+async fn attempts(job: &MigrateJob, shared: &Shared, sockets: &Rc<Sockets>, taken: &mut [bool]) -> Result<(), Trouble> {
+    let outcome = attempt(job, shared, sockets, taken).await;
+    match &outcome {
+        Err(trouble) if trouble.may_try_again() && !taken.contains(&true) => attempt(job, shared, sockets, taken).await,
+        _ => outcome,
+    }
 }
 
 async fn attempt(job: &MigrateJob, shared: &Shared, sockets: &Rc<Sockets>, taken: &mut [bool]) -> Result<(), Trouble> {
@@ -249,8 +258,13 @@ impl Socket {
         Ok(())
     }
 
-    /// The next answer: an error, or none. Anything but `OK` is none of a server that knows what it was asked for.
+    /// The next answer: an error, or none. The time limit is for all of it, however it comes.
     async fn answer(&mut self, timeout: Duration) -> Result<Option<String>, Trouble> {
+        tokio::time::timeout(timeout, self.read_answer()).await.unwrap_or(Err(Trouble::Reading { again: false }))
+    }
+
+    /// Anything but `OK` is no answer of a server that knows what it was asked for.
+    async fn read_answer(&mut self) -> Result<Option<String>, Trouble> {
         loop {
             let unread = &self.received[self.at..];
             if let Some(end) = memchr::memchr(b'\n', unread) {
@@ -268,10 +282,8 @@ impl Socket {
             }
             self.received.drain(..self.at);
             self.at = 0;
-            match tokio::time::timeout(timeout, self.wire.receive(&mut self.received, Duration::MAX)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return Err(Trouble::Reading { again: true }),
-                Err(_) => return Err(Trouble::Reading { again: false }),
+            if self.wire.receive(&mut self.received, Duration::MAX).await.is_err() {
+                return Err(Trouble::Reading { again: true });
             }
         }
     }
