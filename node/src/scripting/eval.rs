@@ -209,8 +209,12 @@ impl Core {
             return Ok(compiled.clone());
         }
         let (flags, head_len) = flags::of_script(body).map_err(|error| format!("ERR {error}"))?;
-        let compiled = compile(engine, Arc::new(Script::new(sha_of(body), body, flags, head_len)))?;
-        self.shared.scripts.keep(&compiled.script);
+        let mut compiled = compile(engine, Arc::new(Script::new(sha_of(body), body, flags, head_len)))?;
+        let kept = self.shared.scripts.keep(&compiled.script);
+        if !Arc::ptr_eq(&kept, &compiled.script) {
+            compiled.script = kept;
+            engine.compiled.insert(compiled.clone());
+        }
         Ok(compiled)
     }
 

@@ -71,13 +71,13 @@ struct Cache {
 }
 
 impl Cache {
-    fn keep(&mut self, script: &Arc<Script>) {
-        if self.by_sha.insert(script.sha, Arc::clone(script)).is_some() {
-            // Two cores have met it at once.
-            self.evaluated = self.by_sha.values().filter(|script| !script.loaded.load(Ordering::Relaxed)).count();
-        } else {
-            self.evaluated += 1;
+    fn keep(&mut self, script: &Arc<Script>) -> Arc<Script> {
+        if let Some(there) = self.by_sha.get(&script.sha) {
+            // Two cores have met it at once: the other goes on with its own, and says there when it uses it.
+            return Arc::clone(there);
         }
+        self.by_sha.insert(script.sha, Arc::clone(script));
+        self.evaluated += 1;
         if self.evaluated > EVALUATED_MAX {
             let evaluated = self.by_sha.values().filter(|script| !script.loaded.load(Ordering::Relaxed));
             if let Some(oldest) = evaluated.min_by_key(|script| script.used.load(Ordering::Relaxed)).cloned() {
@@ -86,6 +86,7 @@ impl Cache {
                 self.evaluated -= 1;
             }
         }
+        Arc::clone(script)
     }
 }
 
@@ -136,10 +137,15 @@ impl Store {
         }
     }
 
-    /// Keeps a script, in the place of the one that was not used for longest if there are too many.
-    pub fn keep(&self, script: &Arc<Script>) {
+    /// Keeps a script, in the place of the one that was not used for longest if there are too many: the one that is kept, which is
+    /// another if it was there already.
+    pub fn keep(&self, script: &Arc<Script>) -> Arc<Script> {
         self.note_use(script);
-        self.scripts.write().unwrap_or_else(PoisonError::into_inner).keep(script);
+        let kept = self.scripts.write().unwrap_or_else(PoisonError::into_inner).keep(script);
+        if !Arc::ptr_eq(&kept, script) {
+            self.note_use(&kept);
+        }
+        kept
     }
 
     /// Keeps a script that is there until the cache is flushed. Says whether it is there.
@@ -221,11 +227,22 @@ mod tests {
     }
 
     #[test]
+    fn a_script_that_two_cores_meet_at_once_is_one() {
+        let store = Store::new(2);
+        let first = store.keep(&script(0));
+        assert!(Arc::ptr_eq(&first, &store.keep(&script(0))));
+        assert!(store.note_loaded(&first.sha));
+        (1..=EVALUATED_MAX + 1).for_each(|nth| _ = store.keep(&script(nth)));
+        assert!(Arc::ptr_eq(&first, &store.keep(&script(0))) && !first.is_evicted());
+        assert_eq!(store.scripts().0, EVALUATED_MAX + 1);
+    }
+
+    #[test]
     fn a_script_that_was_evicted_is_kept_anew() {
         let store = Store::new(1);
         let old = script(0);
         store.keep(&old);
-        (1..=EVALUATED_MAX).for_each(|nth| store.keep(&script(nth)));
+        (1..=EVALUATED_MAX).for_each(|nth| _ = store.keep(&script(nth)));
         assert!(old.is_evicted() && store.find(&old.sha).is_none());
         store.keep(&script(0));
         assert!(store.find(&old.sha).is_some_and(|script| !script.is_evicted()));
