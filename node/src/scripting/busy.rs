@@ -1,7 +1,7 @@
 //! Scripts that have been running for longer than `busy-reply-threshold`: who may end them, and what everybody else is told.
 
 use crate::connection::OwnedRequest;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -21,10 +21,38 @@ pub struct Slow {
     pub command: OwnedRequest,
     /// When it began.
     pub started: Instant,
-    /// Whether it has written anything: then it cannot be ended.
-    pub wrote: AtomicBool,
-    /// Set when it is to end.
-    pub killed: AtomicBool,
+    /// What has become of it.
+    state: AtomicU8,
+}
+
+/// It may still be ended.
+const RUNNING: u8 = 0;
+/// It has written, and cannot be ended any more.
+const WROTE: u8 = 1;
+/// It is to end, and cannot write any more.
+const KILLED: u8 = 2;
+
+impl Slow {
+    /// One that begins to take too long.
+    pub fn new(is_function: bool, name: String, command: OwnedRequest, started: Instant, wrote: bool) -> Self {
+        Slow { is_function, name, command, started, state: AtomicU8::new(if wrote { WROTE } else { RUNNING }) }
+    }
+
+    /// Where it is running, it has come to this, and to nothing else from then on. Says whether it has.
+    fn becomes(&self, state: u8) -> bool {
+        let before = self.state.compare_exchange(RUNNING, state, Ordering::AcqRel, Ordering::Acquire);
+        before.is_ok() || before == Err(state)
+    }
+
+    /// Before it writes: from now on it cannot be ended. Says whether it may, which it may not if it is to end.
+    pub fn may_write(&self) -> bool {
+        self.becomes(WROTE)
+    }
+
+    /// Whether it is to end.
+    pub fn is_killed(&self) -> bool {
+        self.state.load(Ordering::Acquire) == KILLED
+    }
 }
 
 /// Scripts that take too long.
@@ -73,13 +101,37 @@ impl Busy {
         }
         let mut outcome = Err(if functions { BUSY_SCRIPT } else { BUSY_FUNCTION });
         for slow in all.iter() {
-            if slow.wrote.load(Ordering::Acquire) {
-                outcome = outcome.or(Err(UNKILLABLE));
-            } else if slow.is_function == functions {
-                slow.killed.store(true, Ordering::Release);
+            let ended = if slow.is_function == functions { slow.becomes(KILLED) } else { false };
+            if ended {
                 outcome = Ok(());
+            } else if slow.state.load(Ordering::Acquire) == WROTE {
+                outcome = outcome.or(Err(UNKILLABLE));
             }
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slow(wrote: bool) -> Arc<Slow> {
+        Arc::new(Slow::new(false, "name".into(), OwnedRequest::from_words(&[b"EVAL"]), Instant::now(), wrote))
+    }
+
+    #[test]
+    fn a_script_is_ended_or_writes_and_never_both() {
+        let (busy, killed, writing) = (Busy::default(), slow(false), slow(false));
+        busy.add(&killed, || {});
+        assert!(busy.kill(true).is_err() && !killed.is_killed());
+        assert!(busy.kill(false).is_ok() && busy.kill(false).is_ok());
+        assert!(killed.is_killed() && !killed.may_write() && killed.is_killed());
+        busy.remove(&killed, || {});
+        busy.add(&writing, || {});
+        assert!(writing.may_write() && writing.may_write());
+        assert_eq!(busy.kill(false), Err(UNKILLABLE));
+        assert_eq!(busy.kill(true), Err(UNKILLABLE));
+        assert!(!writing.is_killed() && !slow(true).becomes(KILLED));
     }
 }

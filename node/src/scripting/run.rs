@@ -21,7 +21,7 @@ use koltso_proto::number::write_f64_17g;
 use koltso_proto::resp::{Args, Reply, Span};
 use mlua::{Lua, MultiValue, Result, Value};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// What the prelude asks for, by the first argument.
@@ -39,6 +39,8 @@ const STEPS_PER_COMMAND: u64 = 100;
 
 /// What a command may be given, in bytes: a script may name a long string many times.
 const ARGS_LEN_MAX: usize = 1 << 30;
+
+const KILLED: &str = "Script killed by user with SCRIPT KILL...";
 
 /// What a run may do.
 #[derive(Clone, Copy, Debug, Default)]
@@ -224,10 +226,11 @@ impl<'a> Run<'a> {
             return self.refused(lua, Some(spec), &error);
         }
         if spec.flags.has(Flags::WRITE) && !self.wrote {
-            self.wrote = true;
-            if let Some(slow) = &self.slow {
-                slow.wrote.store(true, Ordering::Release);
+            if self.slow.as_ref().is_some_and(|slow| !slow.may_write()) {
+                self.end_killed();
+                return self.refused(lua, Some(spec), KILLED);
             }
+            self.wrote = true;
         }
         self.reply.buf.clear();
         self.reply.resp3 = self.resp3;
@@ -340,9 +343,8 @@ impl<'a> Run<'a> {
         self.look_at_clock();
         if let Some(slow) = &self.slow {
             self.core.restricted_turn();
-            if slow.killed.load(Ordering::Acquire) {
-                warning("Lua script killed by user with SCRIPT KILL.");
-                self.end("Script killed by user with SCRIPT KILL...");
+            if slow.is_killed() {
+                self.end_killed();
             }
         }
         if self.core.stopped || self.core.shared.stopping.load(Ordering::Acquire) {
@@ -358,6 +360,13 @@ impl<'a> Run<'a> {
         self.ended.is_none()
     }
 
+    fn end_killed(&mut self) {
+        if self.ended.is_none() {
+            warning("Lua script killed by user with SCRIPT KILL.");
+        }
+        self.end(KILLED);
+    }
+
     fn end(&mut self, why: &'static str) {
         self.ended.get_or_insert(why);
         self.subject.steps.end();
@@ -371,14 +380,8 @@ impl<'a> Run<'a> {
             return;
         }
         let subject = self.subject;
-        let slow = Arc::new(Slow {
-            is_function: subject.is_function,
-            name: String::from_utf8_lossy(subject.name).into_owned(),
-            command: subject.request.clone(),
-            started: self.started,
-            wrote: AtomicBool::new(self.wrote),
-            killed: AtomicBool::new(false),
-        });
+        let name = String::from_utf8_lossy(subject.name).into_owned();
+        let slow = Arc::new(Slow::new(subject.is_function, name, subject.request.clone(), self.started, self.wrote));
         warning(&format!(
             "Slow script detected: still in execution after {} milliseconds. You can try killing the script using the {} command. \
              Script name is: {}.",
