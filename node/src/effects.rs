@@ -49,6 +49,10 @@ pub struct EffectBuffer {
     loose: bool,
     /// How many units have begun and not ended: what happens in the midst of one belongs to it.
     open: u32,
+    /// The database of the first of the unit's commands.
+    unit_db: DbIndex,
+    /// Whether nothing that happens from now on is to reach anybody.
+    abandoned: bool,
     /// Whether what is pushed is left out: a script does not want it to reach anybody.
     muted: bool,
     /// What it means for those who have subscribed to changes of keys.
@@ -86,6 +90,9 @@ impl EffectBuffer {
 
     /// Appends one command to the unit, whatever a script wants: what is none of its doing, such as that a key's time is over.
     pub fn push_always<'a>(&mut self, db: DbIndex, args: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
+        if self.abandoned {
+            return;
+        }
         let need: usize = args.clone().map(|arg| arg.len() + 16).sum::<usize>() + 64;
         if self.buf.capacity() - self.buf.len() < need {
             self.buf.reserve(need.max(CHUNK_LEN));
@@ -100,6 +107,7 @@ impl EffectBuffer {
         }
         if self.unit_len == 0 {
             self.unit_start = self.buf.len();
+            self.unit_db = db;
         }
         self.unit_len += 1;
         self.loose_len += usize::from(self.loose);
@@ -133,6 +141,23 @@ impl EffectBuffer {
         self.buf.extend_from_slice(MULTI);
         self.buf.extend_from_slice(&tail);
         self.buf.extend_from_slice(EXEC);
+    }
+
+    /// The node stops in the midst of a unit: it is dropped, and so is whatever comes after it, which may rest on it.
+    pub fn abandon(&mut self) {
+        self.abandoned = true;
+        if self.open > 0 && self.unit_len > 0 {
+            self.unit_len = 0;
+            self.loose_len = 0;
+            self.buf.truncate(self.unit_start);
+            let unit_db = self.unit_db;
+            self.dbs = self.dbs.filter(|_| !self.buf.is_empty()).map(|(first, _)| (first, unit_db));
+        }
+    }
+
+    /// Whether it was.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned
     }
 
     /// Bytes waiting.
@@ -224,6 +249,30 @@ mod tests {
         effects.end_unit();
         let batch = effects.take().unwrap();
         assert_eq!(text(&batch), "*1 $5 MULTI *2 $3 DEL $1 a *2 $3 DEL $1 b *2 $3 DEL $7 expired *1 $4 EXEC ");
+    }
+
+    #[test]
+    fn a_unit_that_is_abandoned_leaves_nothing_behind() {
+        for before in [false, true] {
+            let mut effects = EffectBuffer::default();
+            if before {
+                effects.push_unit(DbIndex(3), [&b"DEL"[..], b"before"].into_iter());
+            }
+            effects.begin_unit();
+            push(&mut effects, 3, &["DEL", "a"]);
+            push(&mut effects, 4, &["DEL", "b"]);
+            effects.abandon();
+            push(&mut effects, 4, &["DEL", "c"]);
+            effects.end_unit();
+            effects.push_unit(DbIndex(5), [&b"DEL"[..], b"after"].into_iter());
+            match effects.take() {
+                Some(batch) => {
+                    assert_eq!((text(&batch).as_str(), before), ("*2 $3 DEL $6 before ", true));
+                    assert_eq!((batch.first_db, batch.last_db), (DbIndex(3), DbIndex(3)));
+                }
+                None => assert!(!before),
+            }
+        }
     }
 
     #[test]

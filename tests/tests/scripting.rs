@@ -624,6 +624,38 @@ fn a_shutdown_without_saving_ends_one_that_waits_for_a_script() {
 }
 
 #[test]
+fn half_of_what_a_script_writes_is_not_logged() {
+    with_cores(|kind| {
+        let mut server = Server::with(kind).set("busy-reply-threshold", 50).set("appendonly", "yes").start();
+        if !server.kind().is_koltso() {
+            return;
+        }
+        let (mut client, mut hasty, mut runner) = (server.client(), server.client(), server.client());
+        let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
+        oracle::wait_link_up(&replica);
+        client.must(&["SET", "before", "1"]).ok();
+        let script = "redis.call('set', 'a', '1') redis.call('set', 'b', '1') while true do end";
+        runner.send_raw(&koltso_tests::client::encode(&["EVAL", script, "0"])).unwrap();
+        eventually("it counts as busy", || {
+            let reply = client.cmd(&["SCRIPT", "KILL"]);
+            koltso_tests::wait::must(reply.error().starts_with("UNKILLABLE"), || format!("{reply:?}"))
+        });
+        // The first waits for the script, so that the log is complete; the second does not.
+        for client in [&mut client, &mut hasty] {
+            client.send_raw(b"SHUTDOWN NOSAVE\r\n").unwrap();
+        }
+        server.wait_exit();
+        let mut there = replica.client();
+        assert_eq!(there.must(&["GET", "before"]).text(), "1");
+        assert_eq!(there.must(&["EXISTS", "a", "b"]).int(), 0);
+        server.restart();
+        let mut client = server.client();
+        assert_eq!(client.must(&["GET", "before"]).text(), "1");
+        assert_eq!(client.must(&["EXISTS", "a", "b"]).int(), 0);
+    });
+}
+
+#[test]
 fn keys_that_were_not_declared_are_found_on_whatever_core() {
     with_cores(|kind| {
         let server = Server::start(kind);

@@ -245,6 +245,11 @@ impl Core {
         while let Some(completion) = self.ring.next_completion() {
             self.on_completion(completion);
         }
+        if self.exec.effects.is_abandoned() {
+            // Nobody hears of what is in no log.
+            self.stopped = true;
+            return false;
+        }
         self.run_unfinished();
         if Instant::now() >= self.next_cron {
             self.next_cron = Instant::now() + CRON_PERIOD;
@@ -439,8 +444,10 @@ impl Core {
 
     /// Cancels everything, and waits until the kernel has let go of it.
     fn tear_down(&mut self) {
-        self.flush_run();
-        self.flush_dirty();
+        if !self.exec.effects.is_abandoned() {
+            self.flush_run();
+            self.flush_dirty();
+        }
         self.ring.enter(0, None);
         let deadline = Instant::now() + Duration::from_secs(2);
         // Replies that are under way get a moment; then everything is cancelled.

@@ -349,6 +349,10 @@ impl<'a> Run<'a> {
         }
         if self.core.stopped || self.core.shared.stopping.load(Ordering::Acquire) {
             self.end("Script ended: the node is shutting down");
+            if self.wrote {
+                // Half of what it does is nothing that anybody should find in the log.
+                self.core.exec.effects.abandon();
+            }
         }
     }
 
