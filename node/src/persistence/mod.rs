@@ -181,7 +181,7 @@ impl Core {
         }
         warning("The append only file begins anew with a snapshot, since its end cannot be relied on.");
         // Nobody is told that something is on disk that may not be.
-        self.append_only.owes = self.append_only.phase == Phase::On;
+        self.append_only.owes |= self.append_only.phase == Phase::On;
         self.restart_append_only();
     }
 
