@@ -80,8 +80,9 @@ impl Core {
     /// Has everything recorded from this moment on. All shards are here.
     pub(super) fn record_for_disk(&mut self) {
         self.flush_effects();
+        // Not what is configured: of a promotion this core's copy may not know yet.
+        let is_replica = self.shared.gates().has(Gate::Replica);
         let Some(replication) = &mut self.replication else { return };
-        let is_replica = replication.upstream.is_some() || self.exec.config.replicaof.is_some();
         if !replication.log.is_active() {
             if !is_replica {
                 // Until now nothing was counted, so our offsets name nothing that anybody could have.
