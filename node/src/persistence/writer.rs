@@ -100,6 +100,7 @@ pub async fn run(home: Home, orders: UnboundedReceiver<Order>, surroundings: Sur
         surroundings,
         manifest: None,
         segment: None,
+        lost: false,
         synced: Offset(0),
         last_sync: Instant::now(),
         settled_len: 0,
@@ -116,6 +117,8 @@ struct Writer {
     /// What the manifest on disk says, once it was looked at.
     manifest: Option<Manifest>,
     segment: Option<Segment>,
+    /// Whether a segment had to be given up, so that nothing may continue what is there.
+    lost: bool,
     synced: Offset,
     last_sync: Instant,
     /// The bytes of all files but the current segment.
@@ -144,10 +147,10 @@ impl Writer {
                 }
                 Order::End(told) => {
                     let outcome = self.sync().await;
-                    self.segment = None;
+                    (self.segment, self.lost) = (None, false);
                     self.tell(told, outcome, "the append only file cannot be forced to disk");
                 }
-                Order::Discard => self.segment = None,
+                Order::Discard => (self.segment, self.lost) = (None, false),
             }
         }
     }
@@ -277,7 +280,9 @@ impl Writer {
 
     /// Forces everything to the disk.
     async fn sync(&mut self) -> io::Result<()> {
-        let Some(segment) = &self.segment else { return Ok(()) };
+        let Some(segment) = &self.segment else {
+            return if self.lost { Err(io::Error::other("the end of the append only file was lost")) } else { Ok(()) };
+        };
         self.last_sync = Instant::now();
         let end = segment.end;
         if let Err(error) = segment.file.sync_data().await {
@@ -305,6 +310,8 @@ impl Writer {
         if begin.continues {
             // A file that is not the last one must be whole.
             self.sync().await?;
+        } else {
+            self.lost = false;
         }
         let mut head = bytes::BytesMut::new();
         crate::effects::put_select(&mut head, begin.db);
@@ -417,6 +424,7 @@ impl Writer {
     fn lose(&mut self, why: String) {
         self.fail(why);
         if let Some(segment) = self.segment.take() {
+            self.lost = true;
             self.surroundings.on_log_core(move |core| core.on_disk_lost(segment.lineage));
         }
     }
