@@ -7,7 +7,7 @@ use crate::persistence::Ticket;
 use crate::reactor::buffers::{Filled, GROUP};
 use crate::reactor::ring::{Completion, Given, Op, Tag};
 use crate::replication::stream::{Handoff, SyncRequest};
-use crate::shared::{Gate, add};
+use crate::shared::add;
 use crate::tls::Transport;
 
 /// Bytes of one connection's requests that are looked at in one go, before others have their turn.
@@ -315,7 +315,7 @@ impl Core {
             return;
         }
         // While the disk takes nothing, whoever has not written anything must be able to see why.
-        let may_look = self.shared.gates().has(Gate::AppendFailed) && !conn.session.wrote;
+        let may_look = self.shared.aof.is_failing() && !conn.session.wrote;
         match wait_for.filter(|_| !may_look) {
             None => drop(conn.output.release(None)),
             Some(ticket) => {

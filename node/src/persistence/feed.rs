@@ -9,7 +9,6 @@ use super::writer::{Order, Progress};
 use crate::connection::Token;
 use crate::core::Core;
 use crate::replication::log::Log;
-use crate::shared::Gate;
 use koltso_proto::id::Offset;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
@@ -142,7 +141,7 @@ impl Core {
         }
         let settled = self.shared.aof.holds.load(Acquire).then(|| self.shared.aof.settled());
         // While the disk takes nothing, whoever has not written anything must be able to see why.
-        let failing = self.shared.gates().has(Gate::AppendFailed);
+        let failing = self.shared.aof.is_failing();
         let mut held = std::mem::take(&mut self.held);
         held.retain(|&token| {
             let Some(conn) = self.conn(token) else { return false };

@@ -62,6 +62,8 @@ pub struct Status {
     pushed: AtomicTicket,
     /// Those that are on disk.
     settled: AtomicTicket,
+    /// Whether there is an error, without its lock.
+    failing: AtomicBool,
     error: Mutex<Option<String>>,
 }
 
@@ -96,10 +98,16 @@ impl Status {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the last attempt to write failed.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
     /// Notes how writing went; says whether that is news.
     pub fn set_error(&self, error: Option<String>) -> bool {
         let mut guard = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = *guard != error;
+        self.failing.store(error.is_some(), Ordering::Release);
         *guard = error;
         is_news
     }
