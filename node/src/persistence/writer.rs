@@ -165,6 +165,7 @@ impl Writer {
             let wait = due.saturating_duration_since(Instant::now());
             match tokio::time::timeout(wait, self.orders.recv()).await {
                 Ok(order) => return order,
+                Err(_) if self.spares_disk() => {}
                 Err(_) => {
                     let _ = self.sync().await;
                 }
@@ -185,9 +186,18 @@ impl Writer {
     /// When the next sync is due, if any is.
     fn next_sync(&self) -> Option<Instant> {
         let segment = self.segment.as_ref()?;
-        let is_due = segment.end > self.synced && self.policy() == AppendFsync::EverySec;
-        // While the disk is spared it is looked again later.
-        is_due.then(|| if self.spares_disk() { Instant::now() + SYNC_PERIOD } else { self.last_sync + SYNC_PERIOD })
+        if segment.end <= self.synced {
+            return None;
+        }
+        let now = Instant::now();
+        match self.policy() {
+            AppendFsync::No => None,
+            // It is looked again later.
+            _ if self.spares_disk() => Some(now + SYNC_PERIOD),
+            AppendFsync::EverySec => Some(self.last_sync + SYNC_PERIOD),
+            // Written while that was not asked for, or the disk was spared: replies may wait for it now.
+            AppendFsync::Always => Some(now),
+        }
     }
 
     async fn write(&mut self, pieces: Vec<Bytes>, mut end: Offset) {
