@@ -237,7 +237,10 @@ impl Core {
 
     /// A message of the stream, for our own subscribers: who gets it finds what was written before it.
     fn apply_message(&mut self, token: Token, kind: Kind, args: Args<'_>) -> bool {
+        // What the append-only file holds was delivered when it was new.
+        let is_replay = self.stream(token).is_some_and(|stream| stream.is_replay);
         if args.len() == 3
+            && !is_replay
             && let Some(conn) = self.conn(token)
         {
             let next_seq = conn.next_seq;
