@@ -70,7 +70,7 @@ pub struct AppendOnly {
     /// Whether its snapshot is being taken.
     walking: bool,
     /// When a rewrite may be tried that is due, in milliseconds since the epoch.
-    retry_at_ms: u64,
+    pub(crate) retry_at_ms: u64,
     /// Numbers runs of segments without a gap.
     lineage: u64,
     /// Whether replies are held although nothing is written: what they stand for was promised to be on disk.

@@ -43,6 +43,8 @@ pub struct Shutdown {
     saves: bool,
     force: bool,
     stage: Stage,
+    /// Rewrites of the append-only file that had failed before it was begun for this.
+    failures: u64,
     /// Until when clients had been paused before, in milliseconds since the epoch.
     paused_until_ms: u64,
     told: Vec<Told>,
@@ -128,7 +130,7 @@ impl Core {
         self.shutdowns += 1;
         let number = self.shutdowns;
         let (force, told) = (manner.force, vec![told]);
-        self.shutdown = Some(Box::new(Shutdown { number, saves, force, stage, paused_until_ms, told }));
+        self.shutdown = Some(Box::new(Shutdown { number, saves, force, stage, failures: 0, paused_until_ms, told }));
         // What is acknowledged from now on would not reach the append-only file.
         let appends = self.shared.aof.enabled.load(Ordering::Relaxed);
         if !waits && !saves && !appends {
@@ -183,7 +185,7 @@ impl Core {
                 self.give_up_transfers(WHY);
                 self.give_up_snapshot(WHY);
             }
-            Stage::Beginning if self.shared.aof.failures.load(Ordering::Relaxed) > 0 => {
+            Stage::Beginning if self.shared.aof.failures.load(Ordering::Relaxed) > shutdown.failures => {
                 warning("Writing initial AOF, can't exit.");
                 warning("Errors trying to shut down the server. Check the logs for more information.");
                 self.cancel_shutdown();
@@ -256,6 +258,9 @@ impl Core {
         if self.append_only.is_beginning() && !shutdown.force {
             if shutdown.stage != Stage::Beginning {
                 notice("Writing the initial AOF before exiting.");
+                // One that was given up for the save at the end is no reason to stay, or to wait.
+                shutdown.failures = self.shared.aof.failures.load(Ordering::Relaxed);
+                self.append_only.retry_at_ms = 0;
             }
             shutdown.stage = Stage::Beginning;
             return self.rewrite_if_due();
