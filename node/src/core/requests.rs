@@ -226,7 +226,7 @@ impl Core {
 
     /// Runs a command that has passed all checks.
     fn run_command(&mut self, token: Token, command: &'static Command, spec: &'static CommandSpec, request: OwnedRequest) {
-        if command.write
+        if (command.write || spec.flags.has(Flags::WRITE))
             && let Some(conn) = self.conn(token)
         {
             conn.session.wrote = true;

@@ -8,7 +8,7 @@ use crate::dispatch::registry::{Command, Run};
 use crate::dispatch::shard_set::ShardSet;
 use crate::info::CoreFacts;
 use crate::shared::Gate;
-use koltso_proto::command::CommandSpec;
+use koltso_proto::command::{CommandSpec, Flags};
 use koltso_proto::resp::Reply;
 
 impl Core {
@@ -127,7 +127,7 @@ impl Core {
                     self.exec.note_if_slow(took_us, token, args);
                     self.exec.tally.note_reply(spec.index(), &reply.buf);
                     self.reply(token, |out| out.raw(&reply.buf));
-                    if command.write
+                    if (command.write || spec.flags.has(Flags::WRITE))
                         && let Some(conn) = self.conn(token)
                     {
                         conn.session.wrote = true;
