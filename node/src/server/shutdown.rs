@@ -131,8 +131,9 @@ impl Core {
         let number = self.shutdowns;
         let (force, told) = (manner.force, vec![told]);
         self.shutdown = Some(Box::new(Shutdown { number, saves, force, stage, failures: 0, paused_until_ms, told }));
-        // What is acknowledged from now on would not reach the append-only file.
-        let appends = self.shared.aof.enabled.load(Ordering::Relaxed);
+        // What is acknowledged from now on would not reach the append-only file. While a script keeps everybody from writing, nothing
+        // is, and a pause would wait for its shards.
+        let appends = self.shared.aof.enabled.load(Ordering::Relaxed) && self.shared.scripts.busy.error().is_none();
         if !waits && !saves && !appends {
             return self.finish_shutdown();
         }
