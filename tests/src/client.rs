@@ -214,12 +214,17 @@ impl Client {
             self.start = 0;
         }
         let mut chunk = [0; 65536];
-        match self.stream.read(&mut chunk)? {
-            0 => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
-            n => {
-                self.buffer.extend_from_slice(&chunk[..n]);
-                Ok(())
-            }
+        loop {
+            return match self.stream.read(&mut chunk) {
+                Ok(0) => Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection")),
+                Ok(n) => {
+                    self.buffer.extend_from_slice(&chunk[..n]);
+                    Ok(())
+                }
+                // A read that has a time limit is not taken up again when the process was stopped and goes on.
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                Err(e) => Err(e),
+            };
         }
     }
 }
