@@ -190,6 +190,17 @@ impl Client {
         }
     }
 
+    /// True if something has arrived that has not been read yet. Does not wait.
+    pub fn has_input(&self) -> bool {
+        if self.start < self.buffer.len() {
+            return true;
+        }
+        self.stream.set_nonblocking(true).expect("a socket that does not block");
+        let seen = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("a socket that blocks");
+        !matches!(seen, Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted))
+    }
+
     /// INFO, all sections or one.
     #[track_caller]
     pub fn info(&mut self, section: &str) -> Info {

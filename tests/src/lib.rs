@@ -26,6 +26,7 @@ pub mod proxy;
 pub mod raw;
 pub mod seed;
 pub mod server;
+pub mod slow_script;
 pub mod tls;
 pub mod value;
 pub mod wait;

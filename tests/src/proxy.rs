@@ -27,6 +27,13 @@ pub enum Cut {
     Fin,
 }
 
+/// What happens when the bytes that were ordered have gone through.
+#[derive(Clone, Copy)]
+enum Then {
+    Cut(Cut),
+    Hold,
+}
+
 /// Which way bytes go. The proxy's client connects to it, the server is what it connects to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
@@ -44,8 +51,8 @@ struct Orders {
     stopped: AtomicBool,
     blackhole: AtomicBool,
     refuse: AtomicBool,
-    /// Cut when so many more bytes have gone this way.
-    fuse: Mutex<Option<(Direction, u64, Cut)>>,
+    /// What to do when so many more bytes have gone this way.
+    fuse: Mutex<Option<(Direction, u64, Then)>>,
     /// 0: unlimited.
     bytes_per_second: AtomicU64,
     delay_ms: AtomicU64,
@@ -101,10 +108,23 @@ impl Proxy {
 
     /// Cuts the connection that carries it after exactly `bytes` more bytes in one direction. Once.
     pub fn cut_after(&self, direction: Direction, bytes: u64, how: Cut) {
-        *self.orders.fuse.lock().unwrap() = Some((direction, bytes, how));
+        *self.orders.fuse.lock().unwrap() = Some((direction, bytes, Then::Cut(how)));
     }
 
-    /// True while a cut ordered by [`Proxy::cut_after`] has not happened.
+    /// Half-open, as by [`Proxy::blackhole`], when exactly `bytes` more bytes have gone one way: so a transfer stays under way until
+    /// the test has seen of it what it wants to, and says [`Proxy::let_go`].
+    pub fn hold_after(&self, direction: Direction, bytes: u64) {
+        *self.orders.fuse.lock().unwrap() = Some((direction, bytes, Then::Hold));
+    }
+
+    /// Holds nothing any more, nor later if what [`Proxy::hold_after`] has ordered has not happened yet.
+    pub fn let_go(&self) {
+        let mut fuse = self.orders.fuse.lock().unwrap();
+        *fuse = None;
+        self.blackhole(false);
+    }
+
+    /// True while what was ordered by [`Proxy::cut_after`] or [`Proxy::hold_after`] has not happened.
     pub fn fuse_is_lit(&self) -> bool {
         self.orders.fuse.lock().unwrap().is_some()
     }
@@ -257,33 +277,53 @@ impl Pump {
         }
     }
 
-    /// Forwards a chunk, or its part up to the ordered cut. False if the connection is over.
+    /// Forwards a chunk, or its part up to the ordered cut, or up to where it is held and the rest then. False if the connection is
+    /// over.
     fn forward(&self, chunk: &[u8]) -> bool {
         let delay = self.orders.delay_ms.load(Ordering::SeqCst);
         if delay > 0 {
             std::thread::sleep(Duration::from_millis(delay));
         }
-        let (allowed, cut) = self.burn(chunk.len());
-        let sent = self.paced(&chunk[..allowed]);
-        self.orders.forwarded[self.direction as usize].fetch_add(allowed as u64, Ordering::SeqCst);
-        if let Some(how) = cut {
-            self.cut(how);
+        let (allowed, then) = self.burn(chunk.len());
+        let sent = self.counted(&chunk[..allowed]);
+        match then {
+            None => sent,
+            Some(Then::Cut(how)) => {
+                self.cut(how);
+                false
+            }
+            Some(Then::Hold) => {
+                let mut fuse = self.orders.fuse.lock().unwrap();
+                // It may have been let go meanwhile.
+                if fuse.take_if(|(.., then)| matches!(then, Then::Hold)).is_some() {
+                    self.orders.blackhole.store(true, Ordering::SeqCst);
+                }
+                drop(fuse);
+                sent && self.counted(&chunk[allowed..])
+            }
         }
-        sent && cut.is_none()
     }
 
-    /// How much of `len` bytes may pass before the ordered cut, and the cut if it is reached.
-    fn burn(&self, len: usize) -> (usize, Option<Cut>) {
+    fn counted(&self, chunk: &[u8]) -> bool {
+        let sent = self.paced(chunk);
+        self.orders.forwarded[self.direction as usize].fetch_add(chunk.len() as u64, Ordering::SeqCst);
+        sent
+    }
+
+    /// How much of `len` bytes may pass before something happens, and what that is if it is reached.
+    fn burn(&self, len: usize) -> (usize, Option<Then>) {
         let mut fuse = self.orders.fuse.lock().unwrap();
         match fuse.as_mut() {
-            Some((direction, left, how)) if *direction == self.direction => {
-                let (how, allowed) = (*how, (len as u64).min(*left));
+            Some((direction, left, then)) if *direction == self.direction => {
+                let (then, allowed) = (*then, (len as u64).min(*left));
                 *left -= allowed;
                 if *left > 0 {
                     return (allowed as usize, None);
                 }
-                *fuse = None;
-                (allowed as usize, Some(how))
+                if matches!(then, Then::Cut(_)) {
+                    *fuse = None;
+                }
+                (allowed as usize, Some(then))
             }
             _ => (len, None),
         }

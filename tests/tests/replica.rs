@@ -1,11 +1,13 @@
 //! koltso as a replica of real redis-servers: the copy in each framing and encoding, the stream, acknowledgements,
 //! passwords, and what a replica refuses.
 
-use koltso_tests::client::encode;
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{Syncs, assert_same, wait_link_down, wait_link_up, wait_online};
 use koltso_tests::wait::must;
-use koltso_tests::{Kind, Proxy, Seed, Server, Value, dataset, eventually, with_cores};
+use koltso_tests::{Client, Direction, Kind, Proxy, Seed, Server, Value, dataset, eventually, slow_script, with_cores};
+
+/// Where a copy is held that a test wants to see under way: behind the handshake, and far before the end of the file.
+const HELD_AFTER: u64 = 200_000;
 
 #[test]
 fn full_copy_of_every_encoding_with_and_without_disk() {
@@ -48,7 +50,7 @@ fn the_stream_is_applied_and_acknowledged() {
         let mut client = primary.client();
         for i in 0..20 {
             client.must(&["SET", "waited", &i.to_string()]);
-            assert_eq!(client.must(&["WAIT", "1", "5000"]).int(), 1, "round {i}");
+            assert_eq!(client.must(&["WAIT", "1", "0"]).int(), 1, "round {i}");
             assert_eq!(replica.client().must(&["GET", "waited"]).text(), i.to_string(), "acknowledged before applied");
         }
         load.wait_more(2000);
@@ -69,7 +71,7 @@ fn writes_during_the_copy_arrive_once_and_in_order() {
             let primary = Server::with(Kind::Redis).set("repl-diskless-sync", diskless).start();
             dataset::bulk(&mut primary.client(), 60_000, 64);
             let proxy = Proxy::to(primary.port());
-            proxy.throttle(4_000_000);
+            proxy.hold_after(Direction::ToClient, HELD_AFTER);
             let load = Load::start(Spec { flushes: true, dbs: vec![1, 9], ..Spec::of(&primary) }, &seed);
             let replica = Server::with(kind).replica_of(proxy.port()).start();
             eventually("the transfer runs", || {
@@ -78,6 +80,7 @@ fn writes_during_the_copy_arrive_once_and_in_order() {
             });
             load.wait_more(500);
             proxy.throttle(20_000_000);
+            proxy.let_go();
             wait_link_up(&replica);
             let ledger = load.stop();
             assert_same(&primary, &replica);
@@ -96,24 +99,39 @@ fn the_old_set_is_served_until_the_new_one_is_complete() {
         let mut client = replica.client();
         client.must(&["SET", "old", "data"]);
         let proxy = Proxy::to(primary.port());
-        proxy.throttle(2_000_000);
+        proxy.hold_after(Direction::ToClient, HELD_AFTER);
         client.must(&["REPLICAOF", "127.0.0.1", &proxy.port().to_string()]).ok();
-        let mut seen_in_progress = 0;
-        eventually("the new set is there", || {
-            let info = client.info("replication");
-            let (old, size) = (client.cmd(&["GET", "old"]), client.cmd(&["DBSIZE"]));
+        // True if it is the old set.
+        let look = |client: &mut Client| {
+            let (old, size, still) = (client.cmd(&["GET", "old"]), client.cmd(&["DBSIZE"]), client.cmd(&["GET", "old"]));
             // Redis in koltso's place answers LOADING to DBSIZE, but serves GET.
             match (&old, &size) {
+                _ if old != still => assert!(still.is_null(), "the old set is back"),
                 (Value::Bulk(_), Value::Int(size)) => assert_eq!(*size, 1, "a mixture of old and new"),
                 (Value::NullBulk, Value::Int(size)) => assert_eq!(*size, 40_000, "a part of the new set"),
                 _ => assert!(!kind.is_koltso(), "GET {old:?}, DBSIZE {size:?}"),
             }
-            seen_in_progress += usize::from(info.find("master_sync_in_progress") == Some("1") && !old.is_null());
-            must(info.text("master_link_status") == "up", || format!("{info:?}"))
+            !still.is_null()
+        };
+        eventually("the transfer is under way", || {
+            assert!(look(&mut client), "the new set cannot be there yet");
+            let info = client.info("replication");
+            must(!proxy.fuse_is_lit() && info.find("master_sync_in_progress") == Some("1"), || format!("{info:?}"))
         });
         // Redis answers between portions of 2 MB only.
-        let wanted = if kind.is_koltso() { 5 } else { 0 };
-        assert!(seen_in_progress >= wanted, "the old data were seen {seen_in_progress} times during the copy");
+        for _ in 0..if kind.is_koltso() { 5 } else { 0 } {
+            let info = client.info("replication");
+            assert_eq!(info.text("master_sync_in_progress"), "1", "{info:?}");
+            assert!(look(&mut client), "the new set cannot be there yet");
+        }
+        // Slowly, so that it is looked at in the middle.
+        proxy.throttle(2_000_000);
+        proxy.let_go();
+        eventually("the new set is there", || {
+            let info = client.info("replication");
+            look(&mut client);
+            must(info.text("master_link_status") == "up", || format!("{info:?}"))
+        });
         assert_same(&primary, &replica);
     });
 }
@@ -175,7 +193,7 @@ fn stale_data_are_served_or_refused_as_configured() {
         let mut primary = Server::start(Kind::Redis);
         primary.client().must(&["SET", "k", "v"]);
         let replica = Server::with(kind).replica_of(primary.port()).start();
-        wait_online(&primary, 1);
+        wait_link_up(&replica);
         primary.kill();
         wait_link_down(&replica);
         let mut client = replica.client();
@@ -201,7 +219,7 @@ fn expiry_is_the_primarys_business() {
         let mut client = primary.client();
         client.must(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]).ok();
         client.must(&["SET", "short", "v", "PX", "50"]);
-        assert_eq!(client.must(&["WAIT", "1", "5000"]).int(), 1);
+        assert_eq!(client.must(&["WAIT", "1", "0"]).int(), 1);
         let mut below = replica.client();
         eventually("it looks expired on the replica", || {
             let value = below.must(&["GET", "short"]);
@@ -228,7 +246,7 @@ fn a_half_received_transaction_is_not_visible() {
         wait_online(&primary, 1);
         let mut client = primary.client();
         client.must(&["SET", "start", "1"]);
-        assert_eq!(client.must(&["WAIT", "1", "5000"]).int(), 1);
+        assert_eq!(client.must(&["WAIT", "1", "0"]).int(), 1);
         let before = replica.info().int("slave_repl_offset");
         // The transaction needs a second to pass, so its first half is there long before its EXEC.
         proxy.throttle(100_000);
@@ -252,7 +270,8 @@ fn a_half_received_transaction_is_not_visible() {
 #[test]
 fn info_and_role_of_a_replica_in_redis_words() {
     with_cores(|kind| {
-        let primary = Server::start(Kind::Redis);
+        // Nothing moves the offsets between two questions.
+        let primary = Server::with(Kind::Redis).set("repl-ping-replica-period", 3600).start();
         let [replica, model] = [kind, Kind::Redis].map(|kind| Server::with(kind).replica_of(primary.port()).start());
         wait_online(&primary, 2);
         wait_link_up(&replica);
@@ -282,13 +301,12 @@ fn the_stream_goes_on_after_a_script_that_was_slow() {
         let replica = Server::with(kind).set("busy-reply-threshold", 20).replica_of(primary.port()).start();
         wait_link_up(&replica);
         let mut asks = replica.client();
-        asks.send_raw(&encode(&["EVAL_RO", "for i = 1, 3e7 do end return 1", "0"])).expect("ask");
         let mut client = primary.client();
         let mut other = replica.client();
-        eventually("the script is slow", || {
+        slow_script::run(&mut asks, "EVAL_RO", "return 1", || {
             let reply = other.cmd(&["GET", "key"]);
             client.must(&["SET", "key", "written meanwhile"]).ok();
-            if reply.is_error() { Ok(()) } else { Err(format!("{reply:?}")) }
+            must(reply.is_error(), || format!("{reply:?}"))
         });
         assert_eq!(asks.read().expect("its answer").int(), 1);
         eventually("what was written meanwhile is there", || {
