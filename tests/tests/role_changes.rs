@@ -59,7 +59,7 @@ fn a_promoted_replica_ends_its_transfers_before_it_parts_with_those_who_read_the
         first.client().must(&["SET", "last", "write"]).ok();
         wait_caught_up(&mut first.client(), &mut middle.client());
         middle.client().must(&["REPLICAOF", "NO", "ONE"]).ok();
-        let end = middle.info().int("master_repl_offset");
+        let end = middle.info().int("second_repl_offset") - 1;
         middle.client().must(&["SET", "of another", "history"]).ok();
         raw.transfer().expect("the whole snapshot");
         raw.ack(offset);

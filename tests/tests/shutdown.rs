@@ -1,4 +1,7 @@
 //! SHUTDOWN: what it waits for and what it does not, and the way back from it.
+//!
+//! What must not happen is always a wait that is longer than [`Server::wait_exit`] has patience: for the timeout of a replica, or for
+//! that of the shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +10,6 @@ use koltso_tests::oracle::{assert_equal_data, assert_same, wait_online};
 use koltso_tests::raw::{Psync, RawReplica};
 use koltso_tests::wait::must;
 use koltso_tests::{Client, Kind, Server, Value, dataset, eventually, with_cores};
-
-/// Less than any of the waits that must not happen.
-const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// Asks for a shutdown without waiting for what comes of it.
 fn ask(server: &Server, words: &[&str]) -> Client {
@@ -35,10 +35,8 @@ fn a_stuck_transfer_does_not_keep_the_node_from_ending() {
             dataset::bulk(&mut server.client(), 60_000, 500);
             let mut stuck = RawReplica::connect(&server, true);
             assert!(matches!(stuck.psync(None), Psync::Full(..)));
-            let started = Instant::now();
             let _client = ask(&server, words);
             server.wait_exit();
-            assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
             if words[0] == "SAVE" {
                 server.restart();
                 assert_eq!(server.client().must(&["DBSIZE"]).int(), 60_000);
@@ -80,8 +78,8 @@ fn it_waits_for_a_lagging_replica_and_loses_no_write() {
 #[test]
 fn it_waits_no_longer_than_the_timeout_and_not_at_all_with_now() {
     with_cores(|kind| {
-        for (words, least) in [(&[][..], Duration::from_secs(2)), (&["NOW"], Duration::ZERO)] {
-            let mut server = Server::with(kind).set("shutdown-timeout", 2).start();
+        for (words, timeout, least) in [(&[][..], 2, Duration::from_secs(2)), (&["NOW"], 3600, Duration::ZERO)] {
+            let mut server = Server::with(kind).set("shutdown-timeout", timeout).start();
             let replica = Server::with(Kind::Redis).replica_of(server.port()).start();
             wait_online(&server, 1);
             assert_same(&server, &replica);
@@ -91,7 +89,7 @@ fn it_waits_no_longer_than_the_timeout_and_not_at_all_with_now() {
             let _client = ask(&server, words);
             server.wait_exit();
             let took = started.elapsed();
-            assert!((least..least + AT_ONCE).contains(&took), "{words:?}: {took:?}");
+            assert!(took >= least, "{words:?}: {took:?}");
             if words.is_empty() {
                 assert!(server.log().contains("0 of 1 replicas are in sync"), "{}", server.log_tail());
             }
@@ -115,6 +113,10 @@ fn an_abort_leads_back() {
         client.must(&["SET", "k", "v"]);
         let mut asking = [ask(&server, &[]), ask(&server, &["SAVE"])];
         wait_pending(&mut client);
+        eventually("both have asked", || {
+            let list = client.must(&["CLIENT", "LIST"]).text();
+            must(list.matches(" cmd=shutdown ").count() == 2, || list)
+        });
         let mut writer = server.client();
         writer.send_raw(&encode(&["SET", "paused", "1"])).unwrap();
         client.must(&["SHUTDOWN", "ABORT"]).ok();

@@ -8,6 +8,11 @@ use koltso_tests::oracle::{Syncs, assert_same, picture, wait_caught_up, wait_lin
 use koltso_tests::wait::must;
 use koltso_tests::{Cut, Kind, Proxy, Seed, Server, dataset, eventually, with_cores};
 
+/// A server that puts nothing in its stream by itself: what two of its replicas have of it differs by nothing that came last.
+fn silent(kind: Kind) -> Server {
+    Server::with(kind).set("repl-ping-replica-period", 3600).start()
+}
+
 fn follow(server: &Server, primary: &Server) {
     server.client().must(&["REPLICAOF", "127.0.0.1", &primary.port().to_string()]).ok();
 }
@@ -16,7 +21,8 @@ fn follow(server: &Server, primary: &Server) {
 fn koltso_in_the_middle_forwards_every_byte() {
     let mut seed = Seed::fresh("middle");
     with_cores(|kind| {
-        let first = Server::start(Kind::Redis);
+        // However fast it is written to, and however long the break is, it can be resumed.
+        let first = Server::with(Kind::Redis).set("repl-backlog-size", "512mb").start();
         dataset::fill(&mut first.client(), &mut seed, 20);
         let proxy = Proxy::to(first.port());
         let middle = Server::with(kind).replica_of(proxy.port()).start();
@@ -78,15 +84,17 @@ fn a_replica_that_resumes_after_a_restart_hears_of_the_keys_that_have_expired_me
         let replica = Server::with(Kind::Redis).replica_of(primary.port()).start();
         wait_link_up(&replica);
         let mut client = primary.client();
+        // Nothing goes before the restart, however long it takes to get there.
+        client.must(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"]).ok();
         client.must(&["SET", "lasting", "1"]).ok();
         for n in 0..100 {
-            client.must(&["SET", &format!("passing {n}"), "1", "PX", "1500"]).ok();
+            client.must(&["SET", &format!("passing {n}"), "1", "PX", "400"]).ok();
         }
-        wait_caught_up(&mut client, &mut replica.client());
         let last = std::time::Instant::now();
+        wait_caught_up(&mut client, &mut replica.client());
         client.send_raw(b"SHUTDOWN SAVE\r\n").expect("ask");
         assert!(primary.wait_exit().success());
-        std::thread::sleep(Duration::from_millis(1600).saturating_sub(last.elapsed()));
+        std::thread::sleep(Duration::from_millis(500).saturating_sub(last.elapsed()));
         primary.restart();
         wait_link_up(&replica);
         let syncs = Syncs::of(&primary);
@@ -108,7 +116,7 @@ fn siblings_follow_the_promoted_one_partially() {
     let seed = Seed::fresh("siblings");
     with_cores(|kind| {
         for (promoted, sibling) in [(kind, Kind::Redis), (Kind::Redis, kind)] {
-            let mut first = Server::start(Kind::Redis);
+            let mut first = silent(Kind::Redis);
             let promoted = Server::with(promoted).replica_of(first.port()).start();
             let sibling = Server::with(sibling).replica_of(first.port()).start();
             wait_online(&first, 2);
@@ -132,8 +140,8 @@ fn siblings_follow_the_promoted_one_partially() {
 fn a_demoted_koltso_resumes_below_its_own_replica() {
     let seed = Seed::fresh("swap_roles");
     with_cores(|kind| {
-        let one = Server::start(kind);
-        let other = Server::with(Kind::Redis).replica_of(one.port()).start();
+        let one = silent(kind);
+        let other = Server::with(Kind::Redis).set("repl-ping-replica-period", 3600).replica_of(one.port()).start();
         wait_online(&one, 1);
         let load = Load::start(Spec::of(&one), &seed);
         load.wait_more(500);
