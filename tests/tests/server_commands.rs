@@ -207,12 +207,17 @@ fn time_and_expiry_use_the_same_clock() {
     with_cores(|kind| {
         let server = Server::start(kind);
         let mut client = server.client();
-        let time = client.must(&["TIME"]).items();
-        let now: i64 = time[0].text().parse().unwrap();
-        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
-        assert!((wall - now).abs() <= 1, "{now} and {wall}");
+        let wall = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+        let time = |client: &mut Client| client.must(&["TIME"]).items()[0].text().parse::<i64>().unwrap();
+        let (before, now, after) = (wall(), time(&mut client), wall());
+        // A node may look at its clock once a turn.
+        assert!((before - 1..=after).contains(&now), "{before}, {now}, {after}");
+        let before = time(&mut client);
         client.must(&["SET", "k", "v", "EX", "100"]).ok();
-        assert!((client.must(&["EXPIRETIME", "k"]).int() - now - 100).abs() <= 1);
+        let after = time(&mut client);
+        let expires = client.must(&["EXPIRETIME", "k"]).int();
+        // It names the nearest second.
+        assert!((before + 100..=after + 101).contains(&expires), "{before}, {expires}, {after}");
     });
 }
 
@@ -297,7 +302,9 @@ fn running_times_are_summed_up_and_spread_over_a_histogram() {
         let server = Server::start(kind);
         let mut client = server.client();
         let sets: Vec<Vec<String>> = (0..5000).map(|i| vec!["SET".into(), format!("k:{i}"), "v".into()]).collect();
+        let start = Instant::now();
         client.pipeline(&sets);
+        let took = start.elapsed();
         client.must(&["CLIENT", "ID"]);
         client.must(&["DEBUG", "SLEEP", "0.1"]);
         for _ in 0..3 {
@@ -306,7 +313,9 @@ fn running_times_are_summed_up_and_spread_over_a_histogram() {
         let stats = command_stats(&mut client);
         let set = &stats["set"];
         assert_eq!(set["calls"], 5000.0);
-        assert!(set["usec"] > 100.0 && set["usec"] < 5e6, "{set:?}");
+        let cores = if let Kind::Koltso { cores } = kind { cores } else { 1 };
+        let most = (took * cores as u32).as_micros() as f64;
+        assert!(set["usec"] > 100.0 && set["usec"] < most, "{set:?}, {took:?} on {cores} cores");
         assert!((set["usec_per_call"] - set["usec"] / 5000.0).abs() < 0.01, "{set:?}");
         assert!(stats["debug"]["usec"] >= 100_000.0, "{stats:?}");
         assert!(stats["keys"]["usec_per_call"] > set["usec_per_call"], "{stats:?}");
@@ -344,17 +353,19 @@ fn who_wants_no_replies_is_served_no_slower() {
         let mut client = server.client();
         let count = 20_000;
         let wire: Vec<u8> = (0..count).flat_map(|i| encode(&["SET", &format!("k:{i}"), "v"])).collect();
-        let start = Instant::now();
-        client.pipeline_raw(&wire, count);
-        let with_replies = start.elapsed();
-        let start = Instant::now();
-        let wire = [encode(&["CLIENT", "REPLY", "OFF"]), wire, encode(&["CLIENT", "REPLY", "ON"])].concat();
-        client.pipeline_raw(&wire, 1);
-        let without = start.elapsed();
-        assert!(
-            without < 3 * with_replies + Duration::from_millis(30),
-            "{without:?} without replies, {with_replies:?} with them"
-        );
+        let silent = [encode(&["CLIENT", "REPLY", "OFF"]), wire.clone(), encode(&["CLIENT", "REPLY", "ON"])].concat();
+        // The shortest of some times: whatever else the machine does makes them longer, and none of them shorter.
+        let (mut with_replies, mut without) = (Duration::MAX, Duration::MAX);
+        let no_slower = (0..20).any(|_| {
+            let start = Instant::now();
+            client.pipeline_raw(&wire, count);
+            with_replies = with_replies.min(start.elapsed());
+            let start = Instant::now();
+            client.pipeline_raw(&silent, 1);
+            without = without.min(start.elapsed());
+            without < 3 * with_replies
+        });
+        assert!(no_slower, "{without:?} without replies, {with_replies:?} with them");
         // One reply in two is left out, wherever the keys are.
         let wire: Vec<u8> = (0..2000)
             .flat_map(|i| {
@@ -376,9 +387,9 @@ fn huge_values_are_freed_bit_by_bit_however_they_go() {
         let before = used(&mut client);
         let ends: [&[&str]; 4] = [&["DEL", "huge"], &["UNLINK", "huge"], &["SET", "huge", "x"], &["RENAME", "small", "huge"]];
         for end in ends {
-            // The shorter of two: the machine may be busy with other things.
+            // The shortest of some: the machine may be busy with other things.
             let mut shortest = f64::MAX;
-            for _ in 0..2 {
+            for _ in 0..6 {
                 client.must(&["SET", "small", "x"]);
                 client.must(&["DEL", "huge"]);
                 for batch in 0..500 {
@@ -389,6 +400,9 @@ fn huge_values_are_freed_bit_by_bit_however_they_go() {
                 client.must(&["CONFIG", "RESETSTAT"]);
                 client.must(end);
                 shortest = shortest.min(command_stats(&mut client)[&end[0].to_lowercase()]["usec"]);
+                if shortest < 1000.0 {
+                    break;
+                }
             }
             assert!(shortest < 1000.0, "{end:?} took {shortest} microseconds");
         }
