@@ -8,7 +8,7 @@ use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_same, wait_link_up, wait_online};
 use koltso_tests::raw::{Psync, RawReplica};
 use koltso_tests::wait::must;
-use koltso_tests::{Client, Info, Kind, Proxy, Seed, Server, dataset, eventually, with_cores};
+use koltso_tests::{Client, Direction, Info, Kind, Proxy, Seed, Server, dataset, eventually, with_cores};
 
 /// koltso as primary of redis-server, and the other way round.
 fn with_roles(body: impl Fn(&Server, &Server)) {
@@ -236,15 +236,22 @@ fn a_synchronisation_step_by_step() {
     with_cores(|kind| {
         for (above, below) in [(kind, Kind::Redis), (Kind::Redis, kind)] {
             println!("--- {above:?} above {below:?}");
-            let primary = Server::start(above);
-            dataset::bulk(&mut primary.client(), 25_000, 100);
+            // More than the sockets on the way hold (net.ipv4.tcp_wmem: 4 MB), so that the primary cannot be done before
+            // the replica reads.
+            let primary = Server::with(above).set("rdbcompression", "no").start();
+            dataset::bulk(&mut primary.client(), 10_000, 1_000);
             let proxy = Proxy::to(primary.port());
-            // Slow enough that nobody comes too late to see it.
             proxy.throttle(1_000_000);
             // 1. The replica asks on start.
             let replica = Server::with(below).replica_of(proxy.port()).start();
             // 2. The primary makes a point-in-time copy while it goes on answering. 3. What changes meanwhile is kept.
             let load = Load::start(Spec { pace: Duration::from_millis(1), ..Spec::of(&primary) }, &seed);
+            eventually("a part of the copy is with the replica", || {
+                let forwarded = proxy.forwarded(Direction::ToClient);
+                must(forwarded > 200_000, || format!("{forwarded} bytes"))
+            });
+            // Nothing more comes through until all that is to be seen has been seen.
+            proxy.blackhole(true);
             eventually("the copy is under way", || {
                 let (info, below) = (primary.info(), replica.info());
                 let state = info.replicas().first().map(|line| line["state"].clone()).unwrap_or_default();
@@ -259,9 +266,11 @@ fn a_synchronisation_step_by_step() {
                 must(seen, || format!("{state:?} {role:?}\n{below:?}"))
             });
             primary.client().must(&["SET", "changed", "meanwhile"]).ok();
-            assert_eq!(primary.client().must(&["GET", "bulk:7"]).text(), format!("{:0100}", 7));
+            assert_eq!(primary.client().must(&["GET", "bulk:7"]).text(), format!("{:01000}", 7));
             load.wait_more(50);
             assert_eq!(replica.info().text("master_link_status"), "down");
+            proxy.blackhole(false);
+            proxy.throttle(0);
             // 4. The replica loads, reports, receives what was kept, applies it and serves.
             wait_link_up(&replica);
             wait_online(&primary, 1);
@@ -271,7 +280,6 @@ fn a_synchronisation_step_by_step() {
                 must(!value.is_error() && !value.is_null(), || format!("{value:?}"))
             });
             load.stop();
-            proxy.throttle(0);
             assert_same(&primary, &replica);
             // 5. And it asks again after a lost link.
             proxy.cut(koltso_tests::Cut::Rst);

@@ -11,6 +11,9 @@ use crate::{Kind, Server};
 /// These take longest, so they come first: a long one at the end would run alone.
 const LONGEST: [&str; 4] = ["unit/hyperloglog", "unit/type/list-3", "unit/dump", "unit/geo"];
 
+/// These compare the time that passes with what they expect, to within 50 ms, so they come last and nothing runs beside them.
+const MEASURE_TIME: [&str; 1] = ["unit/latency-monitor"];
+
 /// What is to be run.
 pub struct Plan {
     /// The unpacked suite.
@@ -45,24 +48,11 @@ pub fn run(plan: &Plan, exceptions: &Exceptions) -> std::io::Result<bool> {
         });
         units.sort_by_key(|unit| LONGEST.iter().position(|long| long == unit).unwrap_or(LONGEST.len()));
     }
-    let jobs = units.iter().flat_map(|unit| plan.servers.iter().map(|&kind| Job { kind, unit: unit.clone() }));
-    let queue: Mutex<VecDeque<Job>> = Mutex::new(jobs.collect());
-    let results = Mutex::new(Vec::new());
     let start = Instant::now();
-    std::thread::scope(|scope| -> std::io::Result<()> {
-        let worker = |index: usize| -> std::io::Result<()> {
-            let suite = Suite::new(&plan.source, &index.to_string())?;
-            loop {
-                let next = queue.lock().expect("no worker panics with it").pop_front();
-                let Some(job) = next else { return Ok(()) };
-                let outcome = run_one(&suite, &job, exceptions, plan.verbose)?;
-                results.lock().expect("no worker panics with it").push((job, outcome));
-            }
-        };
-        let handles: Vec<_> = (0..plan.workers).map(|index| scope.spawn(move || worker(index))).collect();
-        handles.into_iter().try_for_each(|handle| handle.join().expect("a worker panicked"))
-    })?;
-    let results = results.into_inner().expect("the workers are gone");
+    let jobs = units.iter().flat_map(|unit| plan.servers.iter().map(|&kind| Job { kind, unit: unit.clone() }));
+    let (alone, together): (Vec<Job>, Vec<Job>) = jobs.partition(|job| MEASURE_TIME.contains(&job.unit.as_str()));
+    let mut results = run_all(plan, exceptions, together, plan.workers)?;
+    results.extend(run_all(plan, exceptions, alone, 1)?);
     let mut good = true;
     for &kind in &plan.servers {
         let own = results.iter().filter(|(job, _)| job.kind == kind);
@@ -77,6 +67,26 @@ pub fn run(plan: &Plan, exceptions: &Exceptions) -> std::io::Result<bool> {
     }
     println!("conformance: {} units in {:.0} s", results.len(), start.elapsed().as_secs_f64());
     Ok(good)
+}
+
+/// Each job on a server of its own, by so many workers at a time.
+fn run_all(plan: &Plan, exceptions: &Exceptions, jobs: Vec<Job>, workers: usize) -> std::io::Result<Vec<(Job, Outcome)>> {
+    let queue = Mutex::new(VecDeque::from(jobs));
+    let results = Mutex::new(Vec::new());
+    std::thread::scope(|scope| -> std::io::Result<()> {
+        let worker = |index: usize| -> std::io::Result<()> {
+            let suite = Suite::new(&plan.source, &index.to_string())?;
+            loop {
+                let next = queue.lock().expect("no worker panics with it").pop_front();
+                let Some(job) = next else { return Ok(()) };
+                let outcome = run_one(&suite, &job, exceptions, plan.verbose)?;
+                results.lock().expect("no worker panics with it").push((job, outcome));
+            }
+        };
+        let handles: Vec<_> = (0..workers).map(|index| scope.spawn(move || worker(index))).collect();
+        handles.into_iter().try_for_each(|handle| handle.join().expect("a worker panicked"))
+    })?;
+    Ok(results.into_inner().expect("the workers are gone"))
 }
 
 /// How many tests ended how.
