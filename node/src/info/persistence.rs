@@ -2,13 +2,15 @@
 
 use super::{Facts, Report};
 use crate::shared::Gate;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 /// Writes the section.
 pub fn write(report: &mut Report, facts: &Facts) {
     let (save, snapshot) = (&facts.shared.save, &facts.shared.snapshot);
     let aof = &facts.shared.aof;
-    let rewriting = aof.rewriting.load(Relaxed);
+    // In this order: what is due becomes what is under way.
+    let due = aof.scheduled.load(Acquire) || aof.wanted.load(Acquire);
+    let rewriting = aof.rewriting.load(Acquire);
     let in_progress = save.running.load(Relaxed) || (facts.shared.snapshot_running.load(Relaxed) && !rewriting);
     let since = save.started_s.load(Relaxed);
     let running_s =
@@ -38,7 +40,7 @@ pub fn write(report: &mut Report, facts: &Facts) {
     let rewrite_s = (facts.now.0 / 1000).saturating_sub(aof.rewrite_since_s.load(Relaxed)) as i64;
     report.put_flag("aof_enabled", enabled);
     report.put_flag("aof_rewrite_in_progress", rewriting);
-    report.put_flag("aof_rewrite_scheduled", aof.scheduled.load(Relaxed));
+    report.put_flag("aof_rewrite_scheduled", aof.scheduled.load(Relaxed) || (due && !rewriting));
     report.put("aof_last_rewrite_time_sec", aof.rewrite_took_s1.load(Relaxed) - 1);
     report.put("aof_current_rewrite_time_sec", if rewriting { rewrite_s } else { -1 });
     report.put("aof_last_bgrewrite_status", if aof.failures.load(Relaxed) == 0 { "ok" } else { "err" });

@@ -37,7 +37,7 @@ use crate::core::Core;
 use crate::logging::{notice, warning};
 use crate::service::ServiceCommand;
 use crate::shared::Gate;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use writer::{Order, Told};
 
@@ -163,6 +163,8 @@ impl Core {
         if self.append_only.phase == Phase::Off {
             return;
         }
+        // Who sees that nothing is rewritten any more sees that something is to be.
+        self.shared.aof.wanted.store(true, Release);
         self.abandon_rewrite();
         self.ask_writer(Order::Discard);
         if let Some(replication) = &mut self.replication {
@@ -192,6 +194,7 @@ impl Core {
         }
         let aof = &self.shared.aof;
         aof.enabled.store(phase != Phase::Off, Relaxed);
+        aof.wanted.store(phase == Phase::Wanted, Release);
         if phase == Phase::Off {
             aof.current_len.store(0, Relaxed);
             aof.base_len.store(0, Relaxed);

@@ -19,7 +19,7 @@ use crate::service::{SaveJob, ServiceCommand};
 use crate::shared::Gate;
 use koltso_proto::id::{DbIndex, ReplId};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::Instant;
 
 /// How long to wait after a rewrite that failed, in milliseconds; it doubles from one failure to the next, up to a minute or so.
@@ -59,8 +59,9 @@ impl Core {
         self.append_only.rewriting = Some(number);
         self.append_only.walking = true;
         let aof = &self.shared.aof;
-        aof.scheduled.store(false, Relaxed);
-        aof.rewriting.store(true, Relaxed);
+        aof.rewriting.store(true, Release);
+        // Nobody sees that it is neither to come nor under way.
+        aof.scheduled.store(false, Release);
         aof.rewrite_since_s.store(self.exec.now.0 / 1000, Relaxed);
         self.with_all_shards(Box::new(move |core| core.cut_for_rewrite(number)));
     }
@@ -184,7 +185,6 @@ impl Core {
         }
         self.append_only.rewriting = None;
         let (now_ms, aof) = (self.exec.now.0, &self.shared.aof);
-        aof.rewriting.store(false, Relaxed);
         aof.rewrite_took_s1.store(started.elapsed().as_secs() as i64 + 1, Relaxed);
         match &outcome {
             Ok(()) => {
@@ -213,6 +213,8 @@ impl Core {
                 }
             }
         }
+        // Whoever sees that it is over sees what became of it.
+        self.shared.aof.rewriting.store(false, Release);
         if let Some(told) = self.append_only.told.take() {
             told(self, outcome);
         }
@@ -222,7 +224,7 @@ impl Core {
     /// What the rewrite under way brings is not wanted any more.
     pub(super) fn abandon_rewrite(&mut self) {
         if self.append_only.rewriting.take().is_some() {
-            self.shared.aof.rewriting.store(false, Relaxed);
+            self.shared.aof.rewriting.store(false, Release);
             if self.append_only.walking {
                 self.give_up_snapshot("the append only file is not to be rewritten any more");
             }

@@ -44,6 +44,8 @@ pub struct Status {
     pub rewriting: AtomicBool,
     /// Whether it is to be, as soon as no other snapshot is being taken.
     pub scheduled: AtomicBool,
+    /// Whether there is to be a file, which begins with a rewrite.
+    pub wanted: AtomicBool,
     /// How long the last rewrite took, in seconds, plus one; 0 = there was none.
     pub rewrite_took_s1: AtomicI64,
     /// When the current rewrite began, in seconds since the epoch.
