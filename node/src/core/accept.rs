@@ -224,12 +224,13 @@ impl Core {
             let _ = sockopt::set_tcp_keepcnt(&fd, 3);
         }
         add(&self.shared.counters.total_connections_received, 1);
-        if self.shared.connected_clients.load(Ordering::Relaxed) >= self.exec.config.maxclients {
+        if !self.take_place() {
             add(&self.shared.counters.rejected_connections, 1);
             return refuse(&fd, tls, "-ERR max number of clients reached\r\n");
         }
         // Over TLS, nothing can be said before the handshake.
         if !tls && !socket_addr(peer.as_ref()).is_none_or(|address| self.may_come_from(address)) {
+            self.shared.connected_clients.fetch_sub(1, Ordering::Relaxed);
             add(&self.shared.counters.rejected_connections, 1);
             return refuse(&fd, tls, PROTECTED);
         }
@@ -239,10 +240,12 @@ impl Core {
         };
         let mut transport = Transport::from(fd);
         if tls {
-            let Some(session) = self.begin_handshake(&addr) else { return };
+            let Some(session) = self.begin_handshake(&addr) else {
+                self.shared.connected_clients.fetch_sub(1, Ordering::Relaxed);
+                return;
+            };
             transport.tls = Some(session);
         }
-        self.shared.connected_clients.fetch_add(1, Ordering::Relaxed);
         let id = self.shared.next_client_id.fetch_add(1, Ordering::Relaxed);
         let mut session = Session::new(id, addr, laddr, self.exec.now, &self.users);
         session.by_unix = path.is_some();
@@ -251,6 +254,13 @@ impl Core {
             self.expect_handshake(token);
         }
         self.arm_recv(token);
+    }
+
+    /// Counts a client in, unless there are as many as may be. In one step: other cores let clients in at the same time.
+    fn take_place(&self) -> bool {
+        let max = self.exec.config.maxclients;
+        let one_more = |count| (count < max).then_some(count + 1);
+        self.shared.connected_clients.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
     /// Whether a client from there is let in, where nobody needs a password.

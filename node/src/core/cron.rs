@@ -233,11 +233,12 @@ impl Core {
             self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
         } else if conn.stall == Stall::Blocked {
             conn.stall = Stall::None;
-            self.shared.blocked_clients.fetch_sub(1, Ordering::Relaxed);
             if !self.abandon_wait(token) {
                 let from = self.exec.id;
                 self.on_log_core(move |core| core.forget_waiter(from, token));
             }
+            // When it is served no more: who does not see it counted may rely on that.
+            self.shared.blocked_clients.fetch_sub(1, Ordering::Release);
         }
         let Some(conn) = self.conns.get(token.index as usize) else { return };
         match &conn.peer {

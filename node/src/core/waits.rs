@@ -101,7 +101,8 @@ impl Core {
     }
 
     fn begin_wait(&mut self, token: Token, waiter: Arc<Waiter>, timeout_ms: u64) {
-        let now = self.exec.now;
+        // Not the turn's: it may have begun long before the request came, where the process stood still meanwhile.
+        let now = crate::shared::now_ms();
         // One that is being closed has been let go of already: what it took now would be lost.
         let Some(conn) = self.conn(token).filter(|conn| conn.closing != Closing::Now) else {
             waiter.claim();

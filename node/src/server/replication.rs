@@ -262,7 +262,8 @@ fn timeout_ms(arg: &[u8]) -> Result<u64, &'static str> {
 }
 
 fn begin_wait(core: &mut Core, token: Token, replicas: usize, timeout_ms: u64, counts: Counts) {
-    let deadline = (timeout_ms > 0).then(|| UnixMs(core.exec.now.0.saturating_add(timeout_ms)));
+    // From now, not from when this turn began: the process may have stood still since.
+    let deadline = (timeout_ms > 0).then(|| UnixMs(crate::shared::now_ms().0.saturating_add(timeout_ms)));
     let Some(conn) = core.conn(token) else { return };
     let wrote = conn.session.wrote;
     if conn.session.in_exec {
