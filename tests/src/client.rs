@@ -207,6 +207,16 @@ impl Client {
         Info::parse(&self.must(&["INFO", section]).text())
     }
 
+    /// Waits until the server has so many clients, with this one. It sees a connection end some time after the other side has
+    /// dropped it, those by which the harness has asked whether the server answers among them.
+    #[track_caller]
+    pub fn wait_connected(&mut self, count: i64) {
+        crate::eventually(&format!("{count} clients are connected"), || {
+            let info = self.info("clients");
+            crate::wait::must(info.int("connected_clients") == count, || format!("{info:?}"))
+        });
+    }
+
     fn many(&mut self, count: usize) -> io::Result<Vec<Value>> {
         (0..count).map(|_| self.read_any()).collect()
     }

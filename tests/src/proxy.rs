@@ -31,8 +31,6 @@ pub enum Cut {
 #[derive(Clone, Copy)]
 enum Then {
     Cut(Cut),
-    /// And no other connection gets through.
-    CutForGood(Cut),
     Hold,
 }
 
@@ -111,12 +109,6 @@ impl Proxy {
     /// Cuts the connection that carries it after exactly `bytes` more bytes in one direction. Once.
     pub fn cut_after(&self, direction: Direction, bytes: u64, how: Cut) {
         *self.orders.fuse.lock().unwrap() = Some((direction, bytes, Then::Cut(how)));
-    }
-
-    /// As [`Proxy::cut_after`], and no connection gets through afterwards, however soon it is tried again, until
-    /// [`Proxy::refuse`] allows it.
-    pub fn cut_for_good_after(&self, direction: Direction, bytes: u64, how: Cut) {
-        *self.orders.fuse.lock().unwrap() = Some((direction, bytes, Then::CutForGood(how)));
     }
 
     /// Half-open, as by [`Proxy::blackhole`], when exactly `bytes` more bytes have gone one way: so a transfer stays under way until
@@ -296,7 +288,7 @@ impl Pump {
         let sent = self.counted(&chunk[..allowed]);
         match then {
             None => sent,
-            Some(Then::Cut(how) | Then::CutForGood(how)) => {
+            Some(Then::Cut(how)) => {
                 self.cut(how);
                 false
             }
@@ -328,10 +320,7 @@ impl Pump {
                 if *left > 0 {
                     return (allowed as usize, None);
                 }
-                if matches!(then, Then::CutForGood(_)) {
-                    self.orders.refuse.store(true, Ordering::SeqCst);
-                }
-                if !matches!(then, Then::Hold) {
+                if matches!(then, Then::Cut(_)) {
                     *fuse = None;
                 }
                 (allowed as usize, Some(then))

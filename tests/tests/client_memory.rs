@@ -1,6 +1,6 @@
 //! `maxmemory-clients`: what clients take of memory together has a limit, and the largest go first.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Hog {
         match self.0.read(&mut [0; 64]) {
             Ok(0) => true,
             Ok(_) => false,
-            Err(e) => !matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+            Err(e) => !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted),
         }
     }
 }
@@ -67,10 +67,10 @@ fn the_largest_clients_of_all_cores_go_until_the_rest_fits() {
         eventually("the rest fits", || {
             let all = sum(&mut modest);
             let evicted = modest.info("stats").int("evicted_clients");
-            must(all <= 12 * MB && evicted > 0, || format!("{all} bytes, {evicted} evicted"))
+            // What the last has sent may still be on its way.
+            must(all <= 12 * MB && evicted > 0 && hogs[5].is_closed(), || format!("{all} bytes, {evicted} evicted"))
         });
         assert!(!hogs[0].is_closed() && !hogs[1].is_closed(), "{}", modest.must(&["CLIENT", "LIST"]).text());
-        assert!(hogs[5].is_closed());
     });
 }
 

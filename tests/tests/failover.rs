@@ -1,16 +1,19 @@
 //! FAILOVER: a primary and its replica change places while clients write, in every mixture, and nothing that was answered is lost.
 
-use koltso_tests::oracle::{Syncs, assert_same, wait_caught_up, wait_link_up};
+use koltso_tests::oracle::{Syncs, assert_same, wait_caught_up, wait_link_up, wait_online};
 use koltso_tests::server::free_port;
 use koltso_tests::{Cut, Direction, Kind, Proxy, Server, eventually, with_cores};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// A primary with two replicas.
 fn group(primary: Kind, target: Kind, other: Kind) -> [Server; 3] {
     let first = Server::start(primary);
     let replicas = [target, other].map(|kind| Server::with(kind).replica_of(first.port()).start());
     replicas.iter().for_each(wait_link_up);
+    // The primary counts a replica as there when that has acknowledged something.
+    wait_online(&first, 2);
     let [second, third] = replicas;
     [first, second, third]
 }
@@ -133,15 +136,18 @@ fn a_target_that_does_not_come_is_given_up_and_writes_go_on() {
         second.freeze();
         let mut client = first.client();
         client.must(&["SET", "key", "1"]).ok();
+        let since = Instant::now();
         failover(&first, &["TO", "127.0.0.1", &target, "TIMEOUT", "300"]);
-        assert_eq!(state(&first), "waiting-for-sync");
-        assert_eq!(client.must(&["GET", "key"]).text(), "1", "reads go on");
         // Answered when the time is over.
         client.must(&["SET", "key", "2"]).ok();
+        // The server counts whole milliseconds.
+        assert!(since.elapsed() >= Duration::from_millis(299), "{:?}", since.elapsed());
         assert_eq!([state(&first), role(&first)], ["no-failover", "master"]);
         first.wait_log("aborted: Replica never caught up before timeout");
 
         failover(&first, &["TO", "127.0.0.1", &target, "TIMEOUT", "60000"]);
+        assert_eq!(state(&first), "waiting-for-sync");
+        assert_eq!(client.must(&["GET", "key"]).text(), "2", "reads go on");
         let mut other = first.client();
         assert_eq!(other.cmd(&["FAILOVER"]).error(), "ERR FAILOVER already in progress.");
         let refused = other.cmd(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);

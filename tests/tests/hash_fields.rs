@@ -133,6 +133,7 @@ fn nobody_sees_a_field_whose_time_is_over() {
     with_cores(|kind| {
         let server = Server::start(kind);
         let mut client = server.client();
+        let mut due = 0;
         for (active, fields) in [("0", 3), ("0", 1000), ("1", 3), ("1", 1000)] {
             client.must(&["DEBUG", "SET-ACTIVE-EXPIRE", active]).ok();
             client.must(&["FLUSHALL"]).ok();
@@ -143,7 +144,8 @@ fn nobody_sees_a_field_whose_time_is_over() {
             let (at, count) = ((now_ms() + 30).to_string(), fields.to_string());
             let mut words: Vec<&str> = vec!["HPEXPIREAT", "h", &at, "FIELDS", &count];
             words.extend(names.iter().map(String::as_str));
-            client.must(&words);
+            // Where the command comes late, it deletes fields itself, and says so with a 2.
+            due += client.must(&words).items().iter().filter(|reply| reply.int() == 1).count();
             eventually("the time is over", || must(now_ms() > at.parse::<u64>().unwrap() + 1, || "not yet".into()));
             check(
                 &mut client,
@@ -189,7 +191,7 @@ fn nobody_sees_a_field_whose_time_is_over() {
             must(left == 1, || format!("{left} keys"))
         });
         let expired = server.info().int("expired_subkeys");
-        assert_eq!(expired, 3 + 1000 + 3 + 1000 + 1);
+        assert_eq!(expired, due as i64 + 1);
     });
 }
 
