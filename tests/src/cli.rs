@@ -1,12 +1,13 @@
 //! redis-cli, redis-benchmark and redis-check-rdb, run to their end with a deadline and captured.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::server::redis_binary;
-use crate::wait::eventually_for;
+use crate::wait::{eventually_for, must};
 
 /// Longer than any call in the tests should take.
 const RUN_DEADLINE: Duration = Duration::from_secs(60);
@@ -46,11 +47,20 @@ pub fn run_for(span: Duration, tool: &str, args: &[&str]) -> Output {
     tool.finish(RUN_DEADLINE)
 }
 
+/// Runs a redis tool until what it has printed is `enough`, and ends it.
+#[track_caller]
+pub fn run_until(tool: &str, args: &[&str], enough: impl Fn(&str) -> bool) -> Output {
+    let mut tool = Tool::start("stdbuf", &[&["-oL", tool], args].concat());
+    tool.wait_printed(enough);
+    tool.kill();
+    tool.finish(RUN_DEADLINE)
+}
+
 /// A running tool whose output is read meanwhile.
 pub struct Tool {
     child: Child,
-    out: Option<JoinHandle<String>>,
-    err: Option<JoinHandle<String>>,
+    out: Stream,
+    err: Stream,
 }
 
 impl Tool {
@@ -62,7 +72,16 @@ impl Tool {
         let mut child = command.spawn().unwrap_or_else(|e| panic!("start {tool}: {e}"));
         let out = collect(child.stdout.take().expect("a pipe"));
         let err = collect(child.stderr.take().expect("a pipe"));
-        Tool { child, out: Some(out), err: Some(err) }
+        Tool { child, out, err }
+    }
+
+    /// Waits until what it has printed is `enough`.
+    #[track_caller]
+    pub fn wait_printed(&self, enough: impl Fn(&str) -> bool) {
+        eventually_for(RUN_DEADLINE, "the tool has printed enough", || {
+            let printed = self.out.text();
+            must(enough(&printed), || printed.clone())
+        });
     }
 
     /// Ends it.
@@ -78,8 +97,7 @@ impl Tool {
             Ok(None) => Err("it still runs".to_string()),
             Err(e) => Err(e.to_string()),
         });
-        let text = |handle: Option<JoinHandle<String>>| handle.expect("not yet taken").join().expect("reader");
-        Output { out: text(self.out.take()), err: text(self.err.take()), status }
+        Output { out: self.out.whole(), err: self.err.whole(), status }
     }
 }
 
@@ -90,10 +108,42 @@ impl Drop for Tool {
     }
 }
 
-fn collect(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).ok();
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+/// What is read from a pipe, by a thread.
+struct Stream {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Stream {
+    /// What has come so far.
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().expect("lock")).into_owned()
+    }
+
+    /// Everything, up to the end.
+    fn whole(&mut self) -> String {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("reader");
+        }
+        self.text()
+    }
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> Stream {
+    let bytes = Arc::new(Mutex::new(Vec::new()));
+    let reader = std::thread::spawn({
+        let bytes = bytes.clone();
+        move || {
+            let mut chunk = [0; 65536];
+            loop {
+                match from.read(&mut chunk) {
+                    Ok(0) => return,
+                    Ok(n) => bytes.lock().expect("lock").extend_from_slice(&chunk[..n]),
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(_) => return,
+                }
+            }
+        }
+    });
+    Stream { bytes, reader: Some(reader) }
 }

@@ -99,6 +99,15 @@ impl Load {
         });
     }
 
+    /// Waits until so many commands are acknowledged in all: for writers that end by themselves.
+    #[track_caller]
+    pub fn wait_total(&self, count: u64) {
+        crate::eventually("the load goes on", || {
+            let now = self.commands();
+            crate::wait::must(now >= count, || format!("{now} of {count} commands"))
+        });
+    }
+
     /// Ends the writers and merges their ledgers.
     #[track_caller]
     pub fn stop(mut self) -> Ledger {

@@ -160,7 +160,8 @@ impl Syncs {
     }
 }
 
-/// Waits until a primary has accepted so many partial resyncs: the only sure sign that a cut link is mended.
+/// Waits until a primary has accepted so many partial resyncs: the only sure sign that a cut link is made again. The replica may not
+/// have heard of it yet: see [`wait_resumed`].
 #[track_caller]
 pub fn wait_partials(primary: &Server, count: i64) {
     let mut client = primary.client();
@@ -168,6 +169,13 @@ pub fn wait_partials(primary: &Server, count: i64) {
         let syncs = Syncs::from(&client.info("stats"));
         must(syncs.partial_ok >= count, || format!("{syncs:?}\n{}", primary.log_tail()))
     });
+}
+
+/// As [`wait_partials`], and waits until the replica knows of it too, so that what is cut next is the stream, not the answer.
+#[track_caller]
+pub fn wait_resumed(primary: &Server, replica: &Server, count: i64) {
+    wait_partials(primary, count);
+    wait_link_up(replica);
 }
 
 /// The first differences in words: which keys are missing, which differ in type, value or deadline.

@@ -31,6 +31,8 @@ pub enum Cut {
 #[derive(Clone, Copy)]
 enum Then {
     Cut(Cut),
+    /// And no other connection gets through.
+    CutForGood(Cut),
     Hold,
 }
 
@@ -109,6 +111,12 @@ impl Proxy {
     /// Cuts the connection that carries it after exactly `bytes` more bytes in one direction. Once.
     pub fn cut_after(&self, direction: Direction, bytes: u64, how: Cut) {
         *self.orders.fuse.lock().unwrap() = Some((direction, bytes, Then::Cut(how)));
+    }
+
+    /// As [`Proxy::cut_after`], and no connection gets through afterwards, however soon it is tried again, until
+    /// [`Proxy::refuse`] allows it.
+    pub fn cut_for_good_after(&self, direction: Direction, bytes: u64, how: Cut) {
+        *self.orders.fuse.lock().unwrap() = Some((direction, bytes, Then::CutForGood(how)));
     }
 
     /// Half-open, as by [`Proxy::blackhole`], when exactly `bytes` more bytes have gone one way: so a transfer stays under way until
@@ -288,7 +296,7 @@ impl Pump {
         let sent = self.counted(&chunk[..allowed]);
         match then {
             None => sent,
-            Some(Then::Cut(how)) => {
+            Some(Then::Cut(how) | Then::CutForGood(how)) => {
                 self.cut(how);
                 false
             }
@@ -320,7 +328,10 @@ impl Pump {
                 if *left > 0 {
                     return (allowed as usize, None);
                 }
-                if matches!(then, Then::Cut(_)) {
+                if matches!(then, Then::CutForGood(_)) {
+                    self.orders.refuse.store(true, Ordering::SeqCst);
+                }
+                if !matches!(then, Then::Hold) {
                     *fuse = None;
                 }
                 (allowed as usize, Some(then))

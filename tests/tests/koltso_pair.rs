@@ -18,7 +18,8 @@ fn copy_stream_cut_and_resume() {
     let seed = Seed::fresh("pair");
     with_combinations(|above, below| {
         let mut seed = seed.part(1);
-        let primary = Server::start(above);
+        // More than can be written before the link is made again.
+        let primary = Server::with(above).set("repl-backlog-size", "256mb").start();
         dataset::fill(&mut primary.client(), &mut seed, 20);
         let proxy = Proxy::to(primary.port());
         let load = Load::start(Spec { flushes: true, dbs: vec![1, 9], ..Spec::of(&primary) }, &seed);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use koltso_tests::load::{Load, Spec};
-use koltso_tests::oracle::{Syncs, assert_same, wait_link_down, wait_link_up, wait_online, wait_partials};
+use koltso_tests::oracle::{Syncs, assert_same, wait_link_down, wait_link_up, wait_online, wait_partials, wait_resumed};
 use koltso_tests::wait::must;
 use koltso_tests::{Cut, Direction, Kind, Proxy, Seed, Server, dataset, eventually};
 
@@ -28,7 +28,7 @@ fn cut_links_are_mended_partially_under_load() {
     let seed = Seed::fresh("cut_links");
     with_pairs(|above, below| {
         let mut seed = seed.part(0);
-        let primary = Server::with(above).set("repl-backlog-size", "32mb").start();
+        let primary = Server::with(above).set("repl-backlog-size", "256mb").start();
         dataset::fill(&mut primary.client(), &mut seed, 10);
         let proxy = Proxy::to(primary.port());
         let replica = Server::with(below).replica_of(proxy.port()).start();
@@ -39,7 +39,7 @@ fn cut_links_are_mended_partially_under_load() {
             proxy.cut_after(Direction::ToClient, 1 + seed.below(3000), how);
             eventually("the link is cut", || must(!proxy.fuse_is_lit(), || "not yet".into()));
             load.wait_more(100);
-            wait_partials(&primary, round as i64 + 1);
+            wait_resumed(&primary, &replica, round as i64 + 1);
         }
         let ledger = load.stop();
         assert_same(&primary, &replica);
@@ -86,10 +86,9 @@ fn a_replica_keeps_its_old_data_while_copies_fail() {
         client.must(&["SET", "old", "data"]);
         let proxy = Proxy::to(primary.port());
         for _ in 0..3 {
-            proxy.cut_after(Direction::ToClient, 400 + seed.below(500_000), Cut::Rst);
+            proxy.cut_for_good_after(Direction::ToClient, 400 + seed.below(500_000), Cut::Rst);
             client.must(&["REPLICAOF", "127.0.0.1", &proxy.port().to_string()]).ok();
             eventually("the copy is cut", || must(!proxy.fuse_is_lit(), || "not yet".into()));
-            proxy.refuse(true);
             wait_link_down(&replica);
             assert_eq!(client.must(&["GET", "old"]).text(), "data");
             assert_eq!(client.must(&["DBSIZE"]).int(), 1);
@@ -102,13 +101,22 @@ fn a_replica_keeps_its_old_data_while_copies_fail() {
     }
 }
 
+/// Once the copy is made, both give the other up after two seconds. A copy might take longer than that.
+fn be_impatient(primary: &Server, replica: &Server) {
+    wait_online(primary, 1);
+    wait_link_up(replica);
+    for server in [primary, replica] {
+        server.client().must(&["CONFIG", "SET", "repl-timeout", "2"]).ok();
+    }
+}
+
 #[test]
 fn a_half_open_link_is_noticed_by_both_sides_and_resumed() {
     with_pairs(|above, below| {
-        let primary = Server::with(above).set("repl-timeout", 2).set("repl-ping-replica-period", 1).start();
+        let primary = Server::with(above).set("repl-ping-replica-period", 1).start();
         let proxy = Proxy::to(primary.port());
-        let replica = Server::with(below).set("repl-timeout", 2).replica_of(proxy.port()).start();
-        wait_online(&primary, 1);
+        let replica = Server::with(below).replica_of(proxy.port()).start();
+        be_impatient(&primary, &replica);
         proxy.blackhole(true);
         wait_link_down(&replica);
         wait_online(&primary, 0);
@@ -124,9 +132,9 @@ fn a_half_open_link_is_noticed_by_both_sides_and_resumed() {
 #[test]
 fn a_frozen_primary_is_left_and_rejoined() {
     with_pairs(|above, below| {
-        let primary = Server::with(above).set("repl-timeout", 2).set("repl-ping-replica-period", 1).start();
-        let replica = Server::with(below).set("repl-timeout", 2).replica_of(primary.port()).start();
-        wait_online(&primary, 1);
+        let primary = Server::with(above).set("repl-ping-replica-period", 1).start();
+        let replica = Server::with(below).replica_of(primary.port()).start();
+        be_impatient(&primary, &replica);
         primary.freeze();
         wait_link_down(&replica);
         primary.thaw();

@@ -65,7 +65,8 @@ fn eviction_keeps_the_limit_and_tells_the_replicas() {
             });
             let limit = used(&mut client) + 3_000_000;
             client.must(&["CONFIG", "SET", "maxmemory", &limit.to_string(), "maxmemory-policy", policy]).ok();
-            let value = "x".repeat(500);
+            // More than the limit lets in, even if all that was waited for above is freed only now.
+            let value = "x".repeat(800);
             let evicted = client.info("stats").int("evicted_keys");
             for i in 0..8000 {
                 let ttl = (100_000 + seed.below(1000)).to_string();
@@ -188,12 +189,16 @@ fn what_only_slow_replicas_need_does_not_count() {
         });
         let before = client.info("memory").int("used_memory");
         let value = "x".repeat(100_000);
-        for _ in 0..200 {
-            client.must(&["SET", "k", &value]).ok();
-        }
-        let memory = client.info("memory");
-        let (apart, grown) = (memory.int("mem_not_counted_for_evict"), memory.int("used_memory") - before);
-        assert!(grown > 10_000_000, "{grown}");
+        // What the sockets hold is not in anybody's memory, and how much that is depends on the machine.
+        let (apart, grown) = eventually("the log grows", || {
+            for _ in 0..200 {
+                client.must(&["SET", "k", &value]).ok();
+            }
+            let memory = client.info("memory");
+            let (apart, grown) = (memory.int("mem_not_counted_for_evict"), memory.int("used_memory") - before);
+            must(grown > 10_000_000, || format!("{grown}"))?;
+            Ok((apart, grown))
+        });
         // The rest is the backlog, which counts.
         assert!((grown - apart - (1 << 20)).abs() < 1_500_000, "{grown} more in use, {apart} of it not counted");
     });
@@ -208,7 +213,7 @@ fn the_log_takes_little_more_than_its_bytes() {
         let mut client = server.client();
         let names: Vec<String> = (0..30).map(|i| format!("k{i}")).collect();
         names.iter().for_each(|name| client.must(&["SET", name, "v"]).ok());
-        let before = client.info("memory").int("used_memory");
+        let before = used(&mut client);
         // One by one, so that each is a piece of its own.
         let (mut wide, backlog) = (0, client.info("replication").int("repl_backlog_size"));
         while wide < 3 * backlog {
@@ -217,7 +222,8 @@ fn the_log_takes_little_more_than_its_bytes() {
             }
             wide += 30 * 30;
             if wide % 90_000 == 0 {
-                let grown = client.info("memory").int("used_memory") - before;
+                // What only a replica needs that stands still for a moment is another matter.
+                let grown = used(&mut client) - before;
                 assert!(grown < backlog + backlog / 2, "{grown} bytes for a backlog of {backlog}");
             }
         }

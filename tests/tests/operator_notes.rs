@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use koltso_tests::cli::{redis_cli, run_for};
+use koltso_tests::cli::{redis_cli, run_until};
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_same, wait_link_up, wait_online};
 use koltso_tests::raw::{Psync, RawReplica};
@@ -46,9 +46,9 @@ fn stat_prints_its_lines_in_both_roles() {
         primary.client().must(&["MSET", "a", "1", "b", "2", "c", "3"]).ok();
         assert_same(primary, replica);
         for server in [primary, replica] {
-            let output = run_for(Duration::from_millis(2300), "redis-cli", &["-p", &server.port().to_string(), "--stat"]);
+            let port = server.port().to_string();
+            let output = run_until("redis-cli", &["-p", &port, "--stat"], |out| out.matches('\n').count() >= 4);
             let lines: Vec<&str> = output.out.lines().collect();
-            assert!(lines.len() >= 4, "{output:?}");
             assert!(lines[0].starts_with("------- data ------") && lines[1].starts_with("keys"), "{output:?}");
             assert!(lines[2..].iter().all(|line| line.starts_with("3 ")), "{output:?}");
         }
@@ -135,15 +135,12 @@ fn deaf_replica(primary: &Server) -> RawReplica {
     raw
 }
 
-/// Writes `megabytes` of stream and returns how long the slowest write took.
-fn write_stream(client: &mut Client, megabytes: usize) -> Duration {
+/// Writes `megabytes` of stream. A write that waited for a replica that never reads would not be answered in time at all.
+fn write_stream(client: &mut Client, megabytes: usize) {
     let value = "x".repeat(1_000_000);
-    let one = |i: usize, client: &mut Client| {
-        let start = Instant::now();
+    for i in 0..megabytes {
         client.must(&["SET", &format!("big:{}", i % 4), &value]).ok();
-        start.elapsed()
-    };
-    (0..megabytes).map(|i| one(i, client)).max().unwrap_or_default()
+    }
 }
 
 fn connected(client: &mut Client) -> i64 {
@@ -153,7 +150,8 @@ fn connected(client: &mut Client) -> i64 {
 #[test]
 fn a_replica_that_never_reads_is_cut_off_at_the_limit_and_not_before() {
     with_cores(|kind| {
-        let primary = Server::start(kind);
+        // So long that nothing but the limit cuts it off, and that whoever waits for it waits longer than a client does for a reply.
+        let primary = Server::with(kind).set("repl-timeout", 3600).start();
         let mut client = primary.client();
         let limits = [("slave 20971520 20971520 0", 10, 50), ("slave 536870912 536870912 0", 350, 250)];
         for (limit, below_mb, more_mb) in limits {
@@ -161,12 +159,11 @@ fn a_replica_that_never_reads_is_cut_off_at_the_limit_and_not_before() {
             let mut deaf = deaf_replica(&primary);
             write_stream(&mut client, below_mb);
             assert_eq!(connected(&mut client), 1, "cut off {below_mb} MB behind, with {limit}");
-            let slowest = write_stream(&mut client, more_mb);
+            write_stream(&mut client, more_mb);
             eventually("the deaf replica is cut off", || {
                 let count = connected(&mut client);
                 must(count == 0, || format!("{count} with {limit}\n{}", primary.log_tail()))
             });
-            assert!(slowest < Duration::from_secs(2), "a write took {slowest:?}");
             assert!(deaf.client.until_closed().unwrap().len() < (below_mb + more_mb) * 1_000_000);
         }
     });
@@ -179,15 +176,15 @@ fn the_soft_limit_cuts_off_after_its_seconds() {
         let mut client = primary.client();
         redis_cli(primary.port(), &["config", "set", "client-output-buffer-limit", "slave 0 16mb 2"]);
         let _deaf = deaf_replica(&primary);
-        write_stream(&mut client, 40);
         let start = Instant::now();
+        write_stream(&mut client, 40);
         eventually("the deaf replica is cut off", || {
             client.must(&["SET", "tick", "1"]);
             let count = connected(&mut client);
             must(count == 0, || format!("{count}"))
         });
         let span = start.elapsed();
-        assert!(span > Duration::from_millis(900), "cut off after {span:?} already");
+        assert!(span >= Duration::from_secs(2), "cut off after {span:?} already");
     });
 }
 

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use koltso_tests::cli::{run, run_for};
+use koltso_tests::cli::{run, run_until};
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{Syncs, assert_equal_data, assert_same, picture, wait_link_up, wait_online};
 use koltso_tests::raw::{Psync, RawReplica};
 use koltso_tests::wait::must;
-use koltso_tests::{Info, Kind, Proxy, Seed, Server, dataset, eventually, with_cores};
+use koltso_tests::{Direction, Info, Kind, Proxy, Seed, Server, dataset, eventually, with_cores};
 
 #[test]
 fn full_sync_of_every_type_then_the_stream() {
@@ -20,7 +20,7 @@ fn full_sync_of_every_type_then_the_stream() {
         wait_link_up(&replica);
         assert_same(&primary, &replica);
         let load = Load::start(Spec { commands_max: 2000, ..Spec::of(&primary) }, &seed);
-        load.wait_more(3000);
+        load.wait_total(3000);
         let ledger = load.stop();
         assert_same(&primary, &replica);
         ledger.assert_kept(&replica);
@@ -47,21 +47,23 @@ fn writes_during_the_sync_arrive_once_and_in_order() {
     with_cores(|kind| {
         let primary = Server::start(kind);
         dataset::bulk(&mut primary.client(), 60_000, 64);
-        // Slow enough for the load to go on for a good while during the transfer.
         let proxy = Proxy::to(primary.port());
-        proxy.throttle(4_000_000);
+        proxy.hold_after(Direction::ToClient, 500_000);
         let load = Load::start(Spec { flushes: true, dbs: vec![1, 9], ..Spec::of(&primary) }, &seed);
         load.wait_more(500);
         let replica = Server::with(Kind::Redis).replica_of(proxy.port()).start();
-        eventually("the transfer runs", || {
+        // A part of the transfer is with the replica. The rest waits for the load, and then goes on beside it.
+        eventually("the transfer is held", || {
             let info = replica.info();
-            must(info.find("master_sync_in_progress") == Some("1"), || format!("{info:?}"))
+            must(!proxy.fuse_is_lit() && info.int("master_sync_in_progress") == 1, || format!("{info:?}"))
         });
-        let before = load.commands();
-        wait_link_up(&replica);
-        let during = load.commands() - before;
-        assert!(during > 200, "only {during} commands were answered during the transfer");
+        load.wait_more(200);
+        assert_eq!(replica.info().text("master_link_status"), "down");
+        proxy.throttle(4_000_000);
+        proxy.let_go();
+        load.wait_more(200);
         proxy.throttle(0);
+        wait_link_up(&replica);
         let ledger = load.stop();
         assert_same(&primary, &replica);
         ledger.assert_kept(&replica);
@@ -197,7 +199,8 @@ fn psync_without_eof_gets_a_length_and_with_eof_silence_until_the_ack() {
 #[test]
 fn psync_answers_by_id_and_offset() {
     with_cores(|kind| {
-        let primary = Server::start(kind);
+        // Nothing but what is written here is to move the offset.
+        let primary = Server::with(kind).set("repl-ping-replica-period", 3600).start();
         let mut raw = RawReplica::connect(&primary, true);
         let Psync::Full(id, offset) = raw.psync(None) else { panic!("not a full resync") };
         raw.transfer().unwrap();
@@ -228,12 +231,17 @@ fn redis_cli_takes_a_file_and_plays_replica() {
         );
         assert_loads(&std::fs::read(&file).unwrap(), &primary);
 
+        eventually("the one that took the file is gone", || {
+            let count = primary.info().int("connected_slaves");
+            must(count == 0, || format!("{count} replicas"))
+        });
         let port = primary.port().to_string();
-        let playing = std::thread::spawn(move || run_for(Duration::from_secs(2), "redis-cli", &["-p", &port, "--replica"]));
+        let playing = std::thread::spawn(move || {
+            run_until("redis-cli", &["-p", &port, "--replica"], |out| out.contains("\"SET\",\"seen-by\",\"the-cli\""))
+        });
         wait_online(&primary, 1);
         primary.client().must(&["SET", "seen-by", "the-cli"]);
-        let output = playing.join().unwrap();
-        assert!(output.out.contains("\"SET\",\"seen-by\",\"the-cli\""), "{output:?}");
+        playing.join().unwrap();
     });
 }
 
