@@ -6,6 +6,7 @@
 
 use super::{Core, Message};
 use crate::connection::{OwnedRequest, Peer, Stall, Token};
+use crate::dispatch::shard_set::ShardSet;
 use crate::shared::Gate;
 use std::sync::atomic::Ordering;
 
@@ -42,8 +43,7 @@ impl Core {
         if self.shutdown.is_none() {
             // A shutdown ends its pause of writes itself.
             self.shared.pause_until_ms.store(0, Ordering::Release);
-            let fails_over = self.replication.as_ref().is_some_and(|replication| replication.failover.is_some());
-            self.shared.set_gate(Gate::PausedWrites, fails_over);
+            self.shared.set_gate(Gate::PausedWrites, self.is_failing_over());
         }
         self.on_every_core(Core::resume_paused);
     }
@@ -71,16 +71,39 @@ impl Core {
         self.paused.push((token, request));
     }
 
-    /// Whether this request has to wait for the end of a pause. Replicas are never paused: they only acknowledge.
-    pub(crate) fn is_paused(&mut self, token: Token, name: &str, spreads: bool) -> bool {
+    /// Whether a request that has come has to wait for the end of a pause.
+    pub(super) fn pauses(&mut self, token: Token, name: &str, spreads: bool) -> bool {
+        // Who has paused everything must be able to end it, and replicas to come back.
+        let immune = matches!(name, "client" | "auth" | "hello" | "replconf" | "psync" | "sync");
+        !immune && self.is_paused(token, spreads)
+    }
+
+    /// Whether a pause is in force for this connection's keys. Replicas are never paused: they only acknowledge.
+    pub(super) fn is_paused(&mut self, token: Token, spreads: bool) -> bool {
         let gates = self.exec.gates;
         if !gates.has(Gate::PausedWrites) {
             return false;
         }
-        // Who has paused everything must be able to end it, and replicas to come back.
-        let immune = matches!(name, "client" | "auth" | "hello" | "replconf" | "psync" | "sync");
         let is_client = self.conn(token).is_some_and(|conn| matches!(conn.peer, Peer::Client));
-        is_client && !immune && (spreads || gates.has(Gate::PausedAll))
+        is_client && (spreads || gates.has(Gate::PausedAll))
+    }
+
+    /// Borrows shards for a request, and then does `work`, which lets the connection go on ([`Core::unstall`]). A pause that
+    /// has begun by then was answered already, or will be when these shards are back: the request is kept until it is over.
+    pub(crate) fn with_shards_unless_paused(
+        &mut self,
+        token: Token,
+        wanted: ShardSet,
+        spreads: bool,
+        request: OwnedRequest,
+        work: impl FnOnce(&mut Core, &OwnedRequest) + Send + 'static,
+    ) {
+        self.stall(token, Stall::Lend);
+        let job = move |core: &mut Core| match core.is_paused(token, spreads) {
+            true => core.pause(token, request),
+            false => work(core, &request),
+        };
+        self.with_shards(wanted, Box::new(job));
     }
 
     fn resume_paused(&mut self) {

@@ -160,7 +160,7 @@ impl Core {
                 self.refuse_request(token, &request, &error);
                 None
             }
-            Verdict::Core if self.is_paused(token, command.spec.name, asked.spreads) => {
+            Verdict::Core if self.pauses(token, command.spec.name, asked.spreads) => {
                 self.pause(token, request);
                 None
             }
@@ -237,19 +237,11 @@ impl Core {
             Run::Keys(_) | Run::AllKeys(_) => {
                 let set = self.exec.shards_of(command, request.args());
                 let spreads = Asked::of(command, command.spec.flags).spreads;
-                self.stall(token, Stall::Lend);
                 let set = if set.is_empty() { self.own_shard() } else { set };
-                self.with_shards(
-                    set,
-                    Box::new(move |core| {
-                        // A pause that has begun meanwhile was answered by now, or will be when these shards are back.
-                        if core.is_paused(token, command.spec.name, spreads) {
-                            return core.pause(token, request);
-                        }
-                        core.execute_here(token, command, spec, &request);
-                        core.unstall(token, Stall::Lend);
-                    }),
-                );
+                self.with_shards_unless_paused(token, set, spreads, request, move |core, request| {
+                    core.execute_here(token, command, spec, request);
+                    core.unstall(token, Stall::Lend);
+                });
             }
         }
     }

@@ -70,7 +70,7 @@ impl Core {
         self.with_shards(
             wanted,
             Box::new(move |core| {
-                if core.is_paused(token, "exec", transaction.asked.spreads) {
+                if core.is_paused(token, transaction.asked.spreads) {
                     if let Some(conn) = core.conn(token) {
                         conn.session.transaction = Some(transaction);
                     }

@@ -97,10 +97,10 @@ impl Core {
     /// The reply to who has asked, without its code: it cannot begin.
     pub fn begin_failover(&mut self, request: FailoverRequest) -> Result<(), &'static str> {
         let now = self.exec.now;
-        let Some(replication) = &mut self.replication else { return Ok(()) };
-        if replication.failover.is_some() {
+        if self.is_failing_over() {
             return Err("FAILOVER already in progress.");
         }
+        let Some(replication) = &mut self.replication else { return Ok(()) };
         if replication.upstream.is_some() || replication.promoting {
             return Err("FAILOVER is not valid when server is a replica.");
         }

@@ -39,10 +39,10 @@ impl Core {
         if let SyncRequest::Psync { takes_over: true, .. } = handoff.request {
             return self.take_over(handoff);
         }
-        let Some(replication) = &mut self.replication else { return };
-        if replication.failover.is_some() {
+        if self.is_failing_over() {
             return self.refuse_replica(handoff, "NOMASTERLINK Can't SYNC while failing over");
         }
+        let Some(replication) = &mut self.replication else { return };
         if replication.upstream.as_ref().is_some_and(|upstream| !upstream.is_connected()) {
             return self.refuse_replica(handoff, "NOMASTERLINK Can't SYNC while not connected with my master");
         }

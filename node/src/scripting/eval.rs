@@ -100,25 +100,18 @@ fn start(core: &mut Core, token: Token, request: &OwnedRequest, form: Form) {
         // EXEC has borrowed every shard.
         return core.run_script(token, request, form, keys);
     }
-    // Whoever serves this connection goes on with it afterwards; but not in the midst, should it take long.
-    core.stall(token, Stall::Lend);
     let wanted = ShardSet::all(core.exec.shards.len());
     if core.has_at_hand(wanted) {
+        // Whoever serves this connection goes on with it afterwards; but not in the midst, should it take long.
+        core.stall(token, Stall::Lend);
         core.with_own_shard(|core| core.run_script(token, request, form, keys));
         return core.end_stall(token, Stall::Lend);
     }
     let spreads = core.spreads(request);
-    let request = request.clone();
-    core.with_shards(
-        wanted,
-        Box::new(move |core| {
-            if core.is_paused(token, "eval", spreads) {
-                return core.pause(token, request);
-            }
-            core.run_script(token, &request, form, keys);
-            core.unstall(token, Stall::Lend);
-        }),
-    );
+    core.with_shards_unless_paused(token, wanted, spreads, request.clone(), move |core, request| {
+        core.run_script(token, request, form, keys);
+        core.unstall(token, Stall::Lend);
+    });
 }
 
 const NOT_A_NUMBER: &str = "ERR value is not an integer or out of range";

@@ -9,6 +9,7 @@ use crate::connection::{OwnedRequest, Stall, Token};
 use crate::core::Core;
 use crate::dispatch::gates::OOM;
 use crate::dispatch::registry::ServerHandler;
+use crate::dispatch::shard_set::ShardSet;
 use crate::logging::warning;
 use crate::server::container::{self, Subcommands};
 use crate::shared::Gate;
@@ -181,17 +182,13 @@ fn change(core: &mut Core, token: Token, request: &OwnedRequest) {
     if denies && core.exec.gates.has(Gate::MaxMemory) && !core.exec.make_room() {
         return core.refuse(token, OOM);
     }
-    core.stall(token, Stall::Lend);
-    let request = request.clone();
-    core.with_all_shards(Box::new(move |core| {
-        if core.is_paused(token, "function", true) {
-            return core.pause(token, request);
-        }
+    let wanted = ShardSet::all(core.exec.shards.len());
+    core.with_shards_unless_paused(token, wanted, true, request.clone(), move |core, request| {
         core.exec.effects.begin_unit();
-        change_now(core, token, db, &request);
+        change_now(core, token, db, request);
         core.exec.effects.end_unit();
         core.unstall(token, Stall::Lend);
-    }));
+    });
 }
 
 fn change_now(core: &mut Core, token: Token, db: DbIndex, request: &OwnedRequest) {

@@ -47,17 +47,8 @@ fn migrate(core: &mut Core, token: Token, request: &OwnedRequest) {
     }
     let mut wanted = ShardSet::default();
     asked.keys.iter().for_each(|key| wanted.insert(core.exec.shard_of(key)));
-    core.stall(token, Stall::Lend);
-    let request = request.clone();
-    core.with_shards(
-        wanted,
-        Box::new(move |core| {
-            if core.is_paused(token, "migrate", true) {
-                return core.pause(token, request);
-            }
-            core.begin_migration(token, asked, wanted);
-        }),
-    );
+    let begin = move |core: &mut Core, _: &OwnedRequest| core.begin_migration(token, asked, wanted);
+    core.with_shards_unless_paused(token, wanted, true, request.clone(), begin);
 }
 
 /// What is asked for.

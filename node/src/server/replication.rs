@@ -38,17 +38,17 @@ fn replicaof(core: &mut Core, token: Token, request: &OwnedRequest) {
     let Some(port) = parse_i64(args.get(2)).and_then(|port| u16::try_from(port).ok()) else {
         return core.refuse(token, "ERR Invalid master port");
     };
-    core.answer_on_log_core(token, move |core| {
+    let Some(promise) = core.promise(token) else { return };
+    core.on_log_core(move |core| {
         if core.is_failing_over() {
-            return error_bytes(FAILING_OVER);
+            return promise.keep(|_, reply| reply.error(FAILING_OVER));
         }
-        let same =
-            core.replication.as_ref().and_then(|r| r.upstream.as_ref()).is_some_and(|up| up.host == host && up.port == port);
-        if same {
-            return b"+OK Already connected to specified master\r\n".to_vec();
+        let upstream = core.replication.as_ref().and_then(|replication| replication.upstream.as_ref());
+        if upstream.is_some_and(|upstream| upstream.host == host && upstream.port == port) {
+            return promise.keep(|_, reply| reply.status("OK Already connected to specified master"));
         }
         core.follow(host, port);
-        ok_bytes()
+        promise.keep(|_, reply| reply.ok());
     });
 }
 
