@@ -232,6 +232,8 @@ pub struct Shared {
     pub connected_clients: AtomicU64,
     /// What clients take of memory, by core.
     pub client_memory: Vec<ClientMemory>,
+    /// Whether a core chooses clients to be closed because all of them take too much.
+    pub evicting_clients: AtomicBool,
     /// Clients that wait in a blocking command.
     pub blocked_clients: AtomicU64,
     /// Numbers waits for keys.
@@ -293,6 +295,7 @@ impl Shared {
             aof: Arc::default(),
             connected_clients: AtomicU64::new(0),
             client_memory: (0..cores).map(|_| ClientMemory::default()).collect(),
+            evicting_clients: AtomicBool::new(false),
             blocked_clients: AtomicU64::new(0),
             next_ticket: AtomicU64::new(1),
             next_client_id: AtomicU64::new(1),
