@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use koltso_tests::cli::{redis_cli, run, run_for};
+use koltso_tests::cli::{redis_cli, run, run_for, run_until};
 use koltso_tests::client::encode;
 use koltso_tests::oracle::assert_same;
 use koltso_tests::wait::must;
@@ -53,7 +53,7 @@ fn redis_cli_latency_and_monitor() {
         let latency = run_for(Duration::from_millis(1500), "redis-cli", &["-p", &port, "--latency", "--raw"]);
         let watching = std::thread::spawn({
             let port = port.clone();
-            move || run_for(Duration::from_millis(1500), "redis-cli", &["-p", &port, "MONITOR"])
+            move || run_until("redis-cli", &["-p", &port, "MONITOR"], |out| out.contains("\"seen"))
         });
         let mut client = server.client();
         eventually("the monitor is there", || {
