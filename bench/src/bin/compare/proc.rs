@@ -142,12 +142,12 @@ mod tests {
     fn own_figures_are_plausible() {
         let pid = std::process::id();
         let before = cpu_ns(pid).unwrap();
-        let mut sum = 0u64;
+        // For as long as it takes: the machine may give its time to others.
         let begun = std::time::Instant::now();
-        while begun.elapsed().as_millis() < 60 {
-            sum = sum.wrapping_mul(31).wrapping_add(7);
+        while cpu_ns(pid).unwrap() == before {
+            assert!(begun.elapsed().as_secs() < 60, "{before} ns all the time");
         }
-        assert!(sum != 1 && cpu_ns(pid).unwrap() > before);
+        assert!(cpu_ns(pid).unwrap() > before);
         assert!(rss_bytes(pid).unwrap() > 100_000 && peak_rss_bytes(pid).unwrap() > 100_000);
     }
 
