@@ -168,7 +168,7 @@ fn a_replica_refuses_writes_in_redis_words() {
     with_cores(|kind| {
         let primary = Server::start(Kind::Redis);
         let replica = Server::with(kind).replica_of(primary.port()).start();
-        wait_online(&primary, 1);
+        wait_link_up(&replica);
         let mut client = replica.client();
         let refused = "READONLY You can't write against a read only replica.";
         for command in

@@ -337,20 +337,29 @@ fn what_a_primary_sends_is_told() {
             let mut client = replica.client();
             must(client.must(&["GET", "first"]) == Value::Bulk(b"1".into()), || "not yet".to_string())
         });
-        // More of the kind may have come meanwhile.
-        reader.send_raw(&encode(&["PING"])).unwrap();
-        while is_push(&reader.read_any().unwrap()) {}
+        // More of the kind may come: each core tells of what it has emptied and replaced, and nobody waits for that.
+        let mut more = 0;
+        let mut next_keys = |reader: &mut Client| {
+            loop {
+                match invalidated(&reader.read_any().unwrap()) {
+                    Some(keys) => return keys,
+                    None => more += 1,
+                }
+            }
+        };
         for nth in 0..8 {
             reader.must(&["GET", &key(nth)]);
             writer.must(&["SET", &key(nth), "x"]).ok();
-            assert_eq!(invalidated(&reader.read_any().unwrap()), Some(vec![key(nth)]));
+            assert_eq!(next_keys(&mut reader), [key(nth)]);
         }
         reader.must(&["GET", &key(0)]);
         writer.must(&["MULTI"]).ok();
         writer.must(&["DEL", &key(0)]);
         writer.must(&["SET", "other", "x"]);
         writer.must(&["EXEC"]);
-        assert_eq!(invalidated(&reader.read_any().unwrap()), Some(vec![key(0)]));
+        assert_eq!(next_keys(&mut reader), [key(0)]);
+        let cores = if let Kind::Koltso { cores } = kind { cores } else { 1 };
+        assert!(more < 2 * cores, "{more} times more than once");
     });
 }
 
