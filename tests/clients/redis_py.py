@@ -116,7 +116,7 @@ def pubsub(r):
         pass
     thread = listener.run_in_thread(sleep_time=0.01)
     assert r.publish("news", "extra") == 2
-    assert done.wait(5)
+    assert done.wait(20)
     thread.stop()
     thread.join()
     listener.close()
