@@ -66,6 +66,13 @@ fn info_has_the_fields_that_exporters_read() {
     });
 }
 
+/// The longest that calls can have taken, in microseconds, of which somebody saw nothing but that all of it took so long: each core
+/// works by itself, and a call that is timed may stand for 64.
+fn most_usec(kind: Kind, took: Duration) -> u128 {
+    let cores = if let Kind::Koltso { cores } = kind { cores } else { 1 };
+    (took * cores as u32 * 64).as_micros()
+}
+
 /// `rejected_calls` and `failed_calls` of a command.
 fn trouble(client: &mut Client, command: &str) -> String {
     let info = client.info("commandstats");
@@ -78,6 +85,7 @@ fn statistics_tell_what_was_refused_from_what_failed_and_how_long_it_took() {
     let run = |kind| {
         let server = Server::start(kind);
         let mut client = server.client();
+        let start = Instant::now();
         client.pipeline(&(0..3000).map(|i| vec!["SET".to_string(), format!("k{i}"), "v".to_string()]).collect::<Vec<_>>());
         for bad in ["GET", "GET a b", "LPUSH k1 x", "LPUSH k2 x", "INCR k3", "CONFIG SET maxmemory x", "NOSUCH", "EXEC"] {
             assert!(client.cmd(&bad.split(' ').collect::<Vec<_>>()).is_error(), "{bad}");
@@ -85,8 +93,8 @@ fn statistics_tell_what_was_refused_from_what_failed_and_how_long_it_took() {
         client.must(&["GETEX", "k7", "EX", "1000"]);
         let trouble = ["get", "lpush", "incr", "config|set", "exec", "set"].map(|name| trouble(&mut client, name));
         let line = client.info("commandstats").text("cmdstat_set").to_string();
-        let usec: u64 = line.split("usec=").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap();
-        assert!((10..10_000_000).contains(&usec), "{line}");
+        let usec: u128 = line.split("usec=").nth(1).and_then(|rest| rest.split(',').next()).unwrap().parse().unwrap();
+        assert!((10..most_usec(kind, start.elapsed())).contains(&usec), "{line}");
         koltso_tests::eventually("reads and writes are counted", || {
             let info = client.info("stats");
             let counts = (info.int("total_reads_processed"), info.int("total_writes_processed"));
@@ -307,18 +315,12 @@ fn running_times_are_summed_up_and_spread_over_a_histogram() {
         let took = start.elapsed();
         client.must(&["CLIENT", "ID"]);
         client.must(&["DEBUG", "SLEEP", "0.1"]);
-        for _ in 0..3 {
-            client.must(&["KEYS", "*"]);
-        }
         let stats = command_stats(&mut client);
         let set = &stats["set"];
         assert_eq!(set["calls"], 5000.0);
-        let cores = if let Kind::Koltso { cores } = kind { cores } else { 1 };
-        let most = (took * cores as u32).as_micros() as f64;
-        assert!(set["usec"] > 100.0 && set["usec"] < most, "{set:?}, {took:?} on {cores} cores");
+        assert!(set["usec"] > 100.0 && set["usec"] < most_usec(kind, took) as f64, "{set:?}, {took:?} on {kind:?}");
         assert!((set["usec_per_call"] - set["usec"] / 5000.0).abs() < 0.01, "{set:?}");
         assert!(stats["debug"]["usec"] >= 100_000.0, "{stats:?}");
-        assert!(stats["keys"]["usec_per_call"] > set["usec_per_call"], "{stats:?}");
         let histogram = client.must(&["LATENCY", "HISTOGRAM", "SET", "client", "nonsense", "debug"]).items();
         let names: Vec<String> = histogram.iter().step_by(2).map(Value::text).collect();
         let mut sorted = names.clone();
@@ -341,6 +343,18 @@ fn running_times_are_summed_up_and_spread_over_a_histogram() {
         assert!(!command_stats(&mut client).contains_key("set"));
         let empty = client.must(&["LATENCY", "HISTOGRAM", "set"]);
         assert_eq!(empty.items().len(), 0);
+        // What takes long is told from what does not: the shortest of some, since a call that is interrupted takes longer.
+        let (mut one, mut all) = (f64::MAX, f64::MAX);
+        let longer = (0..10).any(|_| {
+            client.must(&["CONFIG", "RESETSTAT"]);
+            client.pipeline(&sets);
+            client.must(&["KEYS", "*"]);
+            let stats = command_stats(&mut client);
+            one = one.min(stats["set"]["usec_per_call"]);
+            all = all.min(stats["keys"]["usec_per_call"]);
+            all > one
+        });
+        assert!(longer, "{one} us for a SET, {all} us for all keys");
     };
     check(Kind::Redis);
     with_cores(check);
