@@ -11,10 +11,11 @@ pub fn write(report: &mut Report, facts: &Facts) {
     // In this order: what is due becomes what is under way.
     let due = aof.scheduled.load(Acquire) || aof.wanted.load(Acquire);
     let rewriting = aof.rewriting.load(Acquire);
-    let in_progress = save.running.load(Relaxed) || (facts.shared.snapshot_running.load(Relaxed) && !rewriting);
+    // Before what is told of the last one, which stands when these say that it is over.
+    let saving = save.running.load(Acquire);
+    let in_progress = saving || (facts.shared.snapshot_running.load(Acquire) && !rewriting);
     let since = save.started_s.load(Relaxed);
-    let running_s =
-        if save.running.load(Relaxed) && since > 0 { (facts.now.0 / 1000).saturating_sub(since) as i64 } else { -1 };
+    let running_s = if saving && since > 0 { (facts.now.0 / 1000).saturating_sub(since) as i64 } else { -1 };
     report.section("Persistence");
     report.put_flag("loading", facts.shared.gates().has(Gate::Loading));
     report.put_flag("async_loading", facts.log().is_syncing);

@@ -131,9 +131,7 @@ impl Core {
     }
 
     fn note_saved(&mut self, outcome: &Result<u64, String>, dirty_at_cut: u64, started: Instant) {
-        self.release_snapshot();
         let save = &self.shared.save;
-        save.running.store(false, Ordering::Release);
         if outcome.is_ok() || self.shutdown.is_none() {
             // One that was given up for a shutdown has not failed.
             save.last_ok.store(outcome.is_ok(), Ordering::Relaxed);
@@ -146,6 +144,9 @@ impl Core {
             save.dirty.fetch_sub(dirty_at_cut, Ordering::Relaxed);
         }
         self.judge_saves();
+        // Last: whoever asks another core and hears that no save is under way is to hear how this one has ended.
+        self.shared.save.running.store(false, Ordering::Release);
+        self.release_snapshot();
         self.begin_cut();
         self.advance_shutdown();
     }
