@@ -278,10 +278,15 @@ fn a_kill_during_a_save_leaves_the_old_file_or_the_new_one() {
 #[test]
 fn concurrent_saves_are_refused_in_redis_words() {
     with_cores(|kind| {
-        let server = Server::start(kind);
-        let mut client = server.client();
-        dataset::bulk(&mut client, 100_000, 100);
-        let replies = client.pipeline(&[vec!["BGSAVE"], vec!["BGSAVE"], vec!["SAVE"]]);
+        let (mut client, replies, _server) = eventually("no save ends before all have been asked for", || {
+            let server = Server::start(kind);
+            let mut client = server.client();
+            dataset::bulk(&mut client, 100_000, 100);
+            let replies = client.pipeline(&[vec!["BGSAVE"], vec!["BGSAVE"], vec!["SAVE"]]);
+            let ended = client.info("persistence").int("rdb_last_bgsave_time_sec") != -1;
+            must(!ended, || "one has ended".into())?;
+            Ok((client, replies, server))
+        });
         assert_eq!(replies[0], Value::Simple("Background saving started".into()));
         for reply in &replies[1..] {
             assert_eq!(reply.error(), "ERR Background save already in progress");
