@@ -11,13 +11,13 @@ use crate::persistence::{Home, Replayed};
 use crate::reactor::inbox::Inbox;
 use crate::reactor::ring::{Ring, RingOptions};
 use crate::reactor::{refusal, thread_hints};
-use crate::replication::{Replication, random_id};
+use crate::replication::{History, Replication, random_id};
 use crate::server::shutdown::Manner;
 use crate::service::{self, LoadJob, Loaded, ServiceCommand, Surroundings};
 use crate::shard::Shard;
 use crate::shared::{Gate, Shared, now_ms};
 use crate::tls;
-use koltso_proto::id::{DbIndex, Offset, ReplId, ShardId};
+use koltso_proto::id::ShardId;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -232,8 +232,8 @@ fn loaded(core: &mut Core, outcome: Result<Loaded, String>) {
         notice(&format!("DB loaded from disk: {} keys", loaded.keys));
         core.shared.save.last_loaded.store(loaded.keys, Ordering::Relaxed);
         core.shared.save.last_expired.store(loaded.expired, Ordering::Relaxed);
-        if let (Some(replication), Some((replid, offset, db))) = (&mut core.replication, loaded.history) {
-            replication.resume(replid, offset, db, is_replica);
+        if let (Some(replication), Some((id, end, db))) = (&mut core.replication, loaded.history) {
+            replication.resume(History { id, after: None, end, db }, is_replica);
             for shard in core.exec.shards.iter_mut().flatten() {
                 shard.logged = !is_replica;
             }
@@ -258,8 +258,14 @@ fn replayed(core: &mut Core, outcome: Result<Replayed, String>) {
         shard.replica = is_replica;
     }
     if let Some(replication) = &mut core.replication {
-        // The offsets go on, so that segments have names of their own; the history is a new one.
-        replication.log.restart_at(replayed.end);
+        match replayed.history {
+            Some(history) => {
+                replication.resume(history, is_replica);
+                replication.log.refill(replayed.tail);
+            }
+            // The offsets go on, so that segments have names of their own; the history is a new one.
+            None => replication.log.restart_at(replayed.end),
+        }
     }
     core.continue_append_only(Box::new(|core, outcome| match outcome {
         Ok(()) => ready(core),
@@ -435,19 +441,4 @@ fn shut_down_by_signal(core: &mut Core, by_keyboard: bool) {
     let told =
         move |_: &mut Core| warning(&format!("{name} received but errors trying to shut down the server, check the logs"));
     core.shut_down(Manner { saves, now: flags.now, force: flags.force }, Box::new(told));
-}
-
-impl Replication {
-    /// Continues a history that a file has recorded. What this node wrote after the file was written is lost, and replicas may
-    /// have it: so a primary gives the future a name of its own.
-    fn resume(&mut self, replid: ReplId, offset: Offset, db: DbIndex, is_replica: bool) {
-        self.ids.current = replid;
-        self.log.restart_at(offset);
-        self.log.activate();
-        if is_replica {
-            self.log.note_selected(db);
-        } else {
-            self.ids.branch(offset);
-        }
-    }
 }

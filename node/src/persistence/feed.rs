@@ -49,8 +49,13 @@ impl Disk {
         self.installed.then_some(self.synced)
     }
 
+    /// Everything up to here is as safe as replies wait for.
+    pub fn settled(&self) -> Option<Offset> {
+        self.installed.then_some(self.settled)
+    }
+
     /// The next bytes for the writer, as far as it may be ahead.
-    fn next(&mut self, log: &Log, all: bool) -> Option<Order> {
+    pub(super) fn next(&mut self, log: &Log, all: bool) -> Option<Order> {
         let room = if all { u64::MAX } else { AHEAD_LEN_MAX.saturating_sub(self.handed.0 - self.written.0) };
         if room == 0 || self.handed >= log.end() {
             return None;

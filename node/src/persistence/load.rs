@@ -5,12 +5,14 @@
 //! else that is wrong ends the load, with the place.
 
 use super::files::Home;
-use super::manifest::Listed;
+use super::manifest::{Listed, Place};
 use super::units::{Damage, Units, hides_commands};
 use crate::dispatch::registry::registry;
 use crate::logging::{notice, warning};
+use crate::replication::History;
 use crate::service::{Loaded, Reader, Surroundings};
-use koltso_proto::id::Offset;
+use bytes::Bytes;
+use koltso_proto::id::{DbIndex, Offset};
 use koltso_proto::number::parse_i64;
 use std::path::Path;
 use std::time::Instant;
@@ -18,6 +20,8 @@ use tokio_uring::fs::File;
 
 /// Read from a file at a time, in bytes.
 const READ_LEN: usize = 1 << 20;
+/// The pieces in which the log gets its end back, in bytes: history is let go of by pieces.
+const TAIL_PIECE_LEN: u64 = 64 << 10;
 
 /// The files to be read.
 pub struct ReplayJob {
@@ -32,14 +36,57 @@ pub struct ReplayJob {
 }
 
 /// What was read.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Replayed {
     /// Keys of the base.
     pub keys: u64,
     /// Where the log ends, as far as that is known.
     pub end: Offset,
+    /// The history that this is an offset of, if there is one: the files have it all, one behind the other, and are ours.
+    pub history: Option<History>,
+    /// The end of the log, as much of it as the backlog holds and the files have.
+    pub tail: Vec<Bytes>,
     /// Bytes on disk.
     pub len: u64,
+    /// Where in which file the log's bytes stand: from the last place on that is not ours.
+    spans: Vec<Span>,
+    /// Whether there is a gap between two files.
+    has_gap: bool,
+}
+
+/// Bytes of the log in a file.
+#[derive(Clone, Debug)]
+struct Span {
+    name: Vec<u8>,
+    /// Where in the file.
+    at: u64,
+    len: u64,
+}
+
+impl Replayed {
+    /// A base was read.
+    fn note_base(&mut self, loaded: &Loaded) {
+        self.keys = loaded.keys;
+        if let Some((id, end, db)) = loaded.history {
+            self.end = end;
+            self.history = Some(History { id, after: None, end, db });
+        }
+    }
+
+    /// A segment was read, to offset `good` of its file; `len` bytes of commands.
+    fn note_segment(&mut self, listed: &Listed, good: u64, len: u64) {
+        let Some(Place { from, of, after, head }) = listed.place else {
+            self.end = self.end.advanced(len);
+            (self.history, self.spans) = (None, Vec::new());
+            return;
+        };
+        self.has_gap |= from != self.end;
+        let len = good.saturating_sub(head);
+        self.end = from.advanced(len);
+        self.spans.push(Span { name: listed.name.clone(), at: head, len });
+        let after = after.filter(|(_, until)| *until <= from);
+        self.history = (!self.has_gap).then_some(History { id: of, after, end: self.end, db: DbIndex(0) });
+    }
 }
 
 /// Reads and applies everything.
@@ -70,7 +117,36 @@ async fn load(job: &ReplayJob, surroundings: &Surroundings) -> Result<Replayed, 
         let took = started.elapsed().as_secs_f64();
         notice(&format!("DB loaded from {kind} file {name}: {took:.3} seconds, {len} bytes of commands"));
     }
+    if replayed.has_gap {
+        warning("The segments of the append only file do not follow one another in the log: its replication history ends here");
+    }
+    if replayed.history.is_some() {
+        let len = surroundings.shared.config().repl_backlog_size;
+        replayed.tail = read_tail(&job.home, &replayed.spans, len).await.map_err(|error| error.to_string())?;
+    }
     Ok(replayed)
+}
+
+/// The last bytes of the log, `len_max` at most.
+async fn read_tail(home: &Home, spans: &[Span], len_max: u64) -> std::io::Result<Vec<Bytes>> {
+    let mut skip = spans.iter().map(|span| span.len).sum::<u64>().saturating_sub(len_max);
+    let mut tail = Vec::new();
+    for Span { name, at, len } in spans {
+        let skipped = skip.min(*len);
+        skip -= skipped;
+        let (mut at, end) = (at + skipped, at + len);
+        let file = File::open(home.path(name)).await?;
+        while at < end {
+            let (result, bytes) = file.read_at(Vec::with_capacity((end - at).min(TAIL_PIECE_LEN) as usize), at).await;
+            match result? {
+                0 => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                n => at += n as u64,
+            }
+            tail.push(Bytes::from(bytes));
+        }
+        let _ = file.close().await;
+    }
+    Ok(tail)
 }
 
 async fn load_file(
@@ -91,10 +167,7 @@ async fn load_file(
             true => load_rdb(job, surroundings, &file, &mut from).await.map_err(|why| format!("{}: {why}", path.display()))?,
             false => Loaded::default(),
         };
-        replayed.keys = loaded.keys;
-        if let Some((_, offset, _)) = loaded.history {
-            replayed.end = offset;
-        }
+        replayed.note_base(&loaded);
         super::replay::take_in(surroundings, loaded).await?;
     }
     let databases = surroundings.shared.config().databases as i64;
@@ -151,10 +224,9 @@ async fn load_file(
     }
     let _ = file.close().await;
     let len = end.good - start;
-    replayed.end = match listed.place {
-        Some(place) => place.from.advanced(end.good.saturating_sub(place.head)),
-        None => replayed.end.advanced(len),
-    };
+    if !is_base || len > 0 {
+        replayed.note_segment(listed, end.good, len);
+    }
     Ok(len)
 }
 

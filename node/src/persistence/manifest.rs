@@ -2,17 +2,25 @@
 //!
 //! ```text
 //! file appendonly.aof.2.base.rdb seq 2 type b
+//! file written-by-koltso seq 1 type h
 //! file appendonly.aof.00000000000000001042.incr.aof seq 3 type i from 1042 of <replid> head 23
 //! ```
 //!
 //! A line is pairs of a word and its value; Redis skips pairs that it does not know. Ours say where in the log a segment begins:
 //! its first `head` bytes are a `SELECT` that is not of the log, and the byte after them is the first one after offset `from` of
-//! the history `of`. Nothing here touches a file.
+//! the history `of`. Where that history was another's until an offset, `after <replid> until 1042` says so.
+//!
+//! A Redis that goes on with the folder appends to the last segment: then that is not of our log any more. The file that is to be
+//! removed (`type h`), and never was there, has it write the manifest anew, without what it does not know.
+//!
+//! Nothing here touches a file.
 
 use crate::config::{quote, split_line};
 use koltso_proto::id::{Offset, ReplId};
 use koltso_proto::number::parse_i64;
 
+/// A file that is not there.
+const MARK: &[u8] = b"written-by-koltso";
 /// The longest line that Redis reads, in bytes.
 const LINE_LEN_MAX: usize = 1024;
 
@@ -21,8 +29,10 @@ const LINE_LEN_MAX: usize = 1024;
 pub struct Place {
     /// The log's end just before the segment's first byte.
     pub from: Offset,
-    /// The history that this is an offset of.
+    /// The history that this is an offset of. All of the segment belongs to it.
     pub of: ReplId,
+    /// The history before, which is the same up to this offset.
+    pub after: Option<(ReplId, Offset)>,
     /// How many bytes of the file are not of the log.
     pub head: u64,
 }
@@ -70,6 +80,7 @@ impl Manifest {
             match kind {
                 b'b' if manifest.base.is_some() => return Err("Found duplicate base file information".to_string()),
                 b'b' => manifest.base = Some(file),
+                b'h' if file.name == MARK => {}
                 b'h' => manifest.history.push(file.name),
                 b'i' if manifest.segments.last().is_some_and(|last| last.seq >= file.seq) => {
                     return Err("Found a non-monotonic sequence number".to_string());
@@ -95,12 +106,14 @@ impl Manifest {
         if let Some(base) = &self.base {
             put(&base.name, format!(" seq {} type b\n", base.seq));
         }
-        for name in &self.history {
+        for name in self.history.iter().map(Vec::as_slice).chain([MARK]) {
             put(name, " seq 1 type h\n".to_string());
         }
         for file in &self.segments {
-            let place =
-                file.place.map_or_else(String::new, |Place { from, of, head }| format!(" from {from} of {of} head {head}"));
+            let place = file.place.map_or_else(String::new, |Place { from, of, after, head }| {
+                let after = after.map_or_else(String::new, |(of, until)| format!(" after {of} until {until}"));
+                format!(" from {from} of {of} head {head}{after}")
+            });
             put(&file.name, format!(" seq {} type i{place}\n", file.seq));
         }
         text
@@ -147,8 +160,10 @@ fn parse_line(line: &[u8]) -> Option<(u8, Listed)> {
     let name = value(b"file").filter(|name| is_plain_name(name))?;
     let seq = number(b"seq").filter(|&seq| seq > 0)?;
     let &[kind, ..] = value(b"type")? else { return None };
-    let place =
-        (|| Some(Place { from: Offset::parse(value(b"from")?)?, of: ReplId::parse(value(b"of")?)?, head: number(b"head")? }))();
+    let offset = |name: &[u8]| value(name).and_then(Offset::parse);
+    let id = |name: &[u8]| value(name).and_then(ReplId::parse);
+    let after = id(b"after").zip(offset(b"until"));
+    let place = (|| Some(Place { from: offset(b"from")?, of: id(b"of")?, after, head: number(b"head")? }))();
     Some((kind, Listed { name: name.to_vec(), seq, place }))
 }
 
@@ -170,8 +185,8 @@ mod tests {
         let stem = b"append only.aof";
         let mut manifest = Manifest { history: vec![b"old".to_vec()], ..Manifest::default() };
         manifest.base = Some(manifest.next_base(stem));
-        for from in [0, 1042, 1042] {
-            let place = Place { from: Offset(from), of: replid(), head: 23 };
+        for (from, after) in [(0, None), (1042, None), (1042, Some((ReplId::NONE, Offset(1000))))] {
+            let place = Place { from: Offset(from), of: replid(), after, head: 23 };
             manifest.segments.push(manifest.next_segment(stem, place));
         }
         assert_eq!(Manifest::parse(&manifest.text()), Ok(manifest.clone()));

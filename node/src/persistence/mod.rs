@@ -6,7 +6,9 @@
 //! ```
 //!
 //! The folder has the layout of Redis 7's multi-part append-only file, and Redis loads it: a base (an RDB), segments of what
-//! happened since, and a manifest that names them in order. A segment is bytes of the log, behind a `SELECT` of its own.
+//! happened since, and a manifest that names them in order. A segment is bytes of the log, behind a `SELECT` of its own. All of it
+//! belongs to one history: where the replication id changes, the next one begins ([`Core::part_segments`]). So the files say what
+//! a replica may continue after a restart, and hold the log's last bytes for it.
 //!
 //! - [`manifest`], [`units`]: the formats, without I/O; [`files`]: the folder
 //! - [`writer`]: the task that writes; [`feed`]: handing it the log's blocks, and holding replies until they are on disk
@@ -110,9 +112,8 @@ impl Core {
     /// On the log's core, at the start: the data set is what was on disk. `told` hears when writing goes on. All shards are here.
     pub fn continue_append_only(&mut self, told: Told) {
         self.record_for_disk();
-        self.append_only.number += 1;
         self.append_only.lineage += 1;
-        let begin = self.segment_here(true);
+        let begin = self.segment_here(None, true);
         self.follow_with_disk(true);
         self.set_phase(Phase::On);
         self.ask_writer(Order::Begin(begin, told));

@@ -79,8 +79,11 @@ impl Core {
         }));
     }
 
-    fn end_replay(&mut self, outcome: Result<Replayed, String>, then: Then) {
+    fn end_replay(&mut self, mut outcome: Result<Replayed, String>, then: Then) {
         if let Some(replay) = self.replay.take() {
+            if let (Some(conn), Ok(Replayed { history: Some(history), .. })) = (self.conn(replay.token), &mut outcome) {
+                history.db = conn.session.db;
+            }
             self.close(replay.token);
         }
         self.with_all_shards(Box::new(move |core| {

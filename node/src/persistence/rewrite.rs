@@ -17,7 +17,7 @@ use crate::core::{Core, Message};
 use crate::logging::{notice, warning};
 use crate::service::{SaveJob, ServiceCommand};
 use crate::shared::Gate;
-use koltso_proto::id::{DbIndex, ReplId};
+use koltso_proto::id::{DbIndex, Offset, ReplId};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::{Relaxed, Release};
 use std::time::Instant;
@@ -101,15 +101,27 @@ impl Core {
     }
 
     /// The segment that begins here and now.
-    pub(super) fn segment_here(&self, continues: bool) -> Begin {
-        let (number, lineage) = (self.append_only.number, self.append_only.lineage);
-        let log =
-            self.replication.as_ref().map(|replication| (replication.log.end(), replication.ids.current, &replication.log));
-        let (from, of, db) = log.map_or_else(
-            || (Default::default(), ReplId::NONE, DbIndex(0)),
-            |(end, id, log)| (end, id, log.selected().unwrap_or_default()),
-        );
-        Begin { number, lineage, from, of, db, continues }
+    pub(super) fn segment_here(&self, rewrite: Option<u64>, continues: bool) -> Begin {
+        let lineage = self.append_only.lineage;
+        match &self.replication {
+            Some(replication) => {
+                let (log, ids) = (&replication.log, &replication.ids);
+                let (from, db) = (log.end(), log.selected().unwrap_or_default());
+                Begin { rewrite, lineage, from, of: ids.current, after: ids.before(), db, continues }
+            }
+            None => Begin { rewrite, lineage, from: Offset(0), of: ReplId::NONE, after: None, db: DbIndex(0), continues },
+        }
+    }
+
+    /// On the log's core: the history has got another id, here at the log's end. A segment belongs to one.
+    pub(crate) fn part_segments(&mut self) {
+        let Some(replication) = &mut self.replication else { return };
+        let Some(disk) = &mut replication.disk else { return };
+        if let Some(order) = disk.next(&replication.log, true) {
+            self.ask_writer(order);
+        }
+        let begin = self.segment_here(None, true);
+        self.ask_writer(Order::Begin(begin, Box::new(|_, _| {})));
     }
 
     /// From here on the disk reads the log.
@@ -133,14 +145,14 @@ impl Core {
             Phase::Off => {}
             Phase::On => {
                 self.hand_all_to_disk();
-                let begin = self.segment_here(true);
+                let begin = self.segment_here(Some(number), true);
                 self.ask_writer(Order::Begin(begin, Box::new(|_, _| {})));
             }
             Phase::Wanted | Phase::Starting => {
                 self.record_for_disk();
                 self.append_only.lineage += 1;
                 self.set_phase(Phase::Starting);
-                let begin = self.segment_here(false);
+                let begin = self.segment_here(Some(number), false);
                 self.follow_with_disk(false);
                 self.ask_writer(Order::Begin(begin, Box::new(|_, _| {})));
             }

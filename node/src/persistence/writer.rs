@@ -7,8 +7,10 @@
 //! One task does everything in the order in which it is asked, so no two changes of the folder ever meet. What could not be
 //! written is kept, and tried again; nothing is left out.
 
+mod segments;
+
 use super::files::Home;
-use super::manifest::{Listed, Manifest, Place};
+use super::manifest::{Listed, Manifest};
 use crate::config::AppendFsync;
 use crate::core::Core;
 use crate::logging::{notice, warning};
@@ -51,17 +53,19 @@ pub enum Order {
 
 /// A segment that begins.
 pub struct Begin {
-    /// Which rewrite it belongs to.
-    pub number: u64,
+    /// The rewrite whose cut this is; `None` = the node has started, or the history has got another id.
+    pub rewrite: Option<u64>,
     /// Which run of segments without a gap it belongs to.
     pub lineage: u64,
     /// The log's end at that moment.
     pub from: Offset,
     /// The history.
     pub of: ReplId,
+    /// The history before, which is the same up to this offset.
+    pub after: Option<(ReplId, Offset)>,
     /// The database that is selected.
     pub db: DbIndex,
-    /// Whether it continues what is there, and so is a part of it at once. Otherwise it is nothing before it has a base.
+    /// Whether it continues what is there, and counts as soon and as far as that does. Otherwise it is nothing before it has a base.
     pub continues: bool,
 }
 
@@ -85,10 +89,16 @@ struct Segment {
     len: u64,
     /// The log's end there.
     end: Offset,
-    number: u64,
     lineage: u64,
     /// Whether the manifest names it.
     is_listed: bool,
+}
+
+/// What belongs to the rewrite under way.
+struct Rewrite {
+    number: u64,
+    /// The segments since its cut. With the base, they will be everything.
+    segments: Vec<Listed>,
 }
 
 /// The writer's task.
@@ -100,6 +110,7 @@ pub async fn run(home: Home, orders: UnboundedReceiver<Order>, surroundings: Sur
         surroundings,
         manifest: None,
         segment: None,
+        rewrite: None,
         lost: false,
         synced: Offset(0),
         last_sync: Instant::now(),
@@ -117,6 +128,7 @@ struct Writer {
     /// What the manifest on disk says, once it was looked at.
     manifest: Option<Manifest>,
     segment: Option<Segment>,
+    rewrite: Option<Rewrite>,
     /// Whether a segment had to be given up, so that nothing may continue what is there.
     lost: bool,
     synced: Offset,
@@ -131,7 +143,14 @@ impl Writer {
             match order {
                 Order::Bytes(pieces, end) => self.write(pieces, end).await,
                 Order::Begin(begin, told) => {
+                    let is_cut = begin.rewrite.is_some();
                     let outcome = self.begin(begin).await;
+                    if let Err(error) = outcome.as_ref()
+                        && !is_cut
+                    {
+                        // What comes next does not belong to the history that the current one is of.
+                        self.lose(error_text(error));
+                    }
                     self.tell(told, outcome, "a new segment of the append only file cannot be begun");
                 }
                 Order::Install(number, base, told) => {
@@ -147,12 +166,16 @@ impl Writer {
                 }
                 Order::End(told) => {
                     let outcome = self.sync().await;
-                    (self.segment, self.lost) = (None, false);
+                    self.leave();
                     self.tell(told, outcome, "the append only file cannot be forced to disk");
                 }
-                Order::Discard => (self.segment, self.lost) = (None, false),
+                Order::Discard => self.leave(),
             }
         }
+    }
+
+    fn leave(&mut self) {
+        (self.segment, self.rewrite, self.lost) = (None, None, false);
     }
 
     /// The next order; syncs meanwhile when that is due. `None` when the node stops.
@@ -314,106 +337,6 @@ impl Writer {
         self.surroundings.on_log_core(move |core| core.on_disk_progress(progress));
     }
 
-    async fn begin(&mut self, begin: Begin) -> io::Result<()> {
-        self.home.make_folder().await?;
-        let mut manifest = self.manifest()?;
-        if begin.continues {
-            // A file that is not the last one must be whole.
-            self.sync().await?;
-        } else {
-            self.lost = false;
-        }
-        let mut head = bytes::BytesMut::new();
-        crate::effects::put_select(&mut head, begin.db);
-        let place = Place { from: begin.from, of: begin.of, head: head.len() as u64 };
-        let listed = manifest.next_segment(&self.home.stem, place);
-        let path = self.home.path(&listed.name);
-        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-        let file = File::from_std(file);
-        let (result, _) = file.write_all_at(head.to_vec(), 0).await;
-        result?;
-        file.sync_all().await?;
-        let mut emptied = None;
-        if begin.continues {
-            let is_empty = |last: &Listed| last.place.is_some_and(|place| place.head == self.home.len_of(&last.name));
-            if manifest.segments.last().is_some_and(is_empty) {
-                emptied = manifest.segments.pop();
-            }
-            manifest.segments.push(listed.clone());
-            self.home.put_manifest(&manifest).await?;
-            self.manifest = Some(manifest);
-        }
-        if let Err(error) = self.home.sync().await {
-            if begin.continues {
-                // Nobody knows which manifest is in force after a crash: only with what is in both can either be right.
-                self.lose(error_text(&error));
-            }
-            return Err(error);
-        }
-        if let Some(emptied) = emptied {
-            let _ = std::fs::remove_file(self.home.path(&emptied.name));
-        }
-        // Of what is before it, the base and older segments are on disk as a whole.
-        self.synced = begin.from;
-        let Begin { number, lineage, from, continues, .. } = begin;
-        self.segment = Some(Segment { file, listed, len: place.head, end: from, number, lineage, is_listed: continues });
-        self.measure();
-        self.report();
-        Ok(())
-    }
-
-    async fn install(&mut self, number: Option<u64>, base: &std::path::Path) -> io::Result<()> {
-        let before = self.manifest()?;
-        self.sync().await?;
-        if self.segment.as_ref().map(|segment| segment.number) != number {
-            return Err(io::Error::other("it was begun anew meanwhile"));
-        }
-        let mut manifest = Manifest { base: Some(before.next_base(&self.home.stem)), ..Manifest::default() };
-        if let Some(segment) = &self.segment {
-            manifest.segments.push(segment.listed.clone());
-        }
-        if let Some(base_file) = &manifest.base {
-            std::fs::rename(base, self.home.path(&base_file.name))?;
-        }
-        self.home.sync().await?;
-        self.home.put_manifest(&manifest).await?;
-        self.manifest = Some(manifest.clone());
-        if let Some(segment) = &mut self.segment {
-            segment.is_listed = true;
-        }
-        // Not before the new manifest is there to stay.
-        self.home.sync().await?;
-        let old = before.files().map(|file| &file.name).chain(&before.history);
-        for name in old.filter(|name| !manifest.names(name)) {
-            let _ = std::fs::remove_file(self.home.path(name));
-        }
-        self.measure();
-        let aof = &self.surroundings.shared.aof;
-        aof.base_len.store(aof.current_len.load(Ordering::Relaxed), Ordering::Relaxed);
-        self.recover();
-        self.report();
-        Ok(())
-    }
-
-    /// What the manifest on disk says.
-    fn manifest(&mut self) -> io::Result<Manifest> {
-        if let Some(manifest) = &self.manifest {
-            return Ok(manifest.clone());
-        }
-        let manifest = self.home.read_manifest().map_err(io::Error::other)?.unwrap_or_default();
-        self.manifest = Some(manifest.clone());
-        Ok(manifest)
-    }
-
-    /// Counts the bytes on disk.
-    fn measure(&mut self) {
-        let current = self.segment.as_ref().map(|segment| segment.listed.name.clone());
-        let others = self.manifest.iter().flat_map(Manifest::files).filter(|file| Some(&file.name) != current.as_ref());
-        self.settled_len = others.map(|file| self.home.len_of(&file.name)).sum();
-        let len = self.settled_len + self.segment.as_ref().map_or(0, |segment| segment.len);
-        self.surroundings.shared.aof.current_len.store(len, Ordering::Relaxed);
-    }
-
     fn tell(&self, told: Told, outcome: io::Result<()>, what: &str) {
         if let Err(error) = &outcome {
             warning(&format!("{what}: {error}"));
@@ -433,6 +356,7 @@ impl Writer {
     /// What is in the segment is not to be trusted, or not complete. What comes next has to begin with the whole data set.
     fn lose(&mut self, why: String) {
         self.fail(why);
+        self.rewrite = None;
         if let Some(segment) = self.segment.take() {
             self.lost = true;
             self.surroundings.on_log_core(move |core| core.on_disk_lost(segment.lineage));

@@ -80,7 +80,7 @@ impl Failover {
 impl Replication {
     /// Whether nothing may be added to our history any more, since somebody is about to continue it.
     pub(super) fn is_final(&self) -> bool {
-        self.failover.as_ref().is_some_and(|failover| failover.stage != Stage::Pausing)
+        self.sealed || self.failover.as_ref().is_some_and(|failover| failover.stage != Stage::Pausing)
     }
 }
 

@@ -261,6 +261,7 @@ impl Core {
         }
         logging::set_role(false);
         self.note_primary(None);
+        self.part_segments();
         self.part_with_replicas("this node is a primary now");
         notice("MASTER MODE enabled");
     }
@@ -405,6 +406,7 @@ impl Core {
             replication.ids.second_offset = replication.log.end().0 as i64 + 1;
             replication.ids.current = linked.replid;
             notice(&format!("Master replication ID changed to {}", linked.replid));
+            self.part_segments();
             self.part_with_replicas("the replication ID has changed");
         }
         if let Some(replication) = &mut self.replication {

@@ -84,6 +84,17 @@ impl Log {
         self.selected = None;
     }
 
+    /// Takes in what a file has of the history before the end, after [`restart_at`](Self::restart_at).
+    pub fn refill(&mut self, pieces: Vec<Bytes>) {
+        let len = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let mut before = Offset(self.end.0.saturating_sub(len));
+        for bytes in pieces {
+            let piece = Piece { before, bytes };
+            before = piece.end();
+            self.pieces.push_back(piece);
+        }
+    }
+
     /// `master_repl_offset`: the offset of the last byte.
     #[inline]
     pub fn end(&self) -> Offset {

@@ -19,7 +19,7 @@ pub use waiters::{Counts, Waiter};
 use crate::persistence::{Counts as TakenIn, Disk};
 use crate::service::Order;
 use failover::Failover;
-use koltso_proto::id::{Offset, ReplId, UnixMs};
+use koltso_proto::id::{DbIndex, Offset, ReplId, UnixMs};
 use link::Upstream;
 use log::Log;
 use std::time::Instant;
@@ -50,6 +50,12 @@ impl Ids {
         self.current = random_id();
     }
 
+    /// The previous history, and the offset up to which the current one is the same.
+    pub fn before(&self) -> Option<(ReplId, Offset)> {
+        let until = u64::try_from(self.second_offset).ok()?.checked_sub(1)?;
+        (self.previous != ReplId::NONE).then_some((self.previous, Offset(until)))
+    }
+
     /// Whether a replica that asks for `offset` of `replid` is asking for our history.
     pub fn include(&self, replid: ReplId, offset: i64) -> bool {
         replid == self.current || (replid == self.previous && offset <= self.second_offset)
@@ -77,6 +83,19 @@ pub struct Transfer {
     pub orders: UnboundedSender<Order>,
 }
 
+/// A history as a file has recorded it, up to the end of what the file holds.
+#[derive(Clone, Copy, Debug)]
+pub struct History {
+    /// Its id.
+    pub id: ReplId,
+    /// The history before, which is the same up to this offset.
+    pub after: Option<(ReplId, Offset)>,
+    /// The offset of its last byte.
+    pub end: Offset,
+    /// The database that is selected there.
+    pub db: DbIndex,
+}
+
 /// The state of replication.
 pub struct Replication {
     /// The log.
@@ -99,6 +118,8 @@ pub struct Replication {
     pub promoting: bool,
     /// The change of roles with one of our replicas that is under way.
     pub failover: Option<Failover>,
+    /// Whether the node stops, and what is in the log is all that the disk will have of it.
+    pub sealed: bool,
     /// When the last PING went into the stream.
     pub last_ping: Instant,
     /// When replicas that wait for a snapshot last heard from us.
@@ -128,6 +149,7 @@ impl Replication {
             upstream: None,
             promoting: false,
             failover: None,
+            sealed: false,
             last_ping: Instant::now(),
             last_newline: Instant::now(),
             ask_acks: false,
@@ -135,6 +157,23 @@ impl Replication {
             disk: None,
             taken_in: TakenIn::default(),
             next_id: 1,
+        }
+    }
+
+    /// Continues a history that a file has recorded. What came after it is lost, and somebody may have it. A primary whose history
+    /// this is goes on with it. But where this node is to go on by itself, it gives the future a name of its own: who has no
+    /// more than the file continues, and who has more is copied to.
+    pub fn resume(&mut self, history: History, is_replica: bool) {
+        let History { id, after, end, db } = history;
+        self.ids.current = id;
+        (self.ids.previous, self.ids.second_offset) =
+            after.map_or((ReplId::NONE, -1), |(previous, until)| (previous, until.0 as i64 + 1));
+        self.log.restart_at(end);
+        self.log.activate();
+        if is_replica {
+            self.log.note_selected(db);
+        } else {
+            self.ids.branch(end);
         }
     }
 

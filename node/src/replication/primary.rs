@@ -10,6 +10,7 @@
 //!            service thread: +FULLRESYNC id X, RDB ──► back here: stream from X
 //! ```
 
+use super::Replication;
 use super::stream::{Handoff, Parked, Replica, ReplicaState, SyncRequest, ip_of, name_in_logs};
 use super::waiters::GETACK;
 use crate::connection::{Closing, Peer, Session, Token};
@@ -19,7 +20,7 @@ use crate::service::Order;
 use crate::shared::add;
 use crate::tls::Transport;
 use bytes::Bytes;
-use koltso_proto::id::Offset;
+use koltso_proto::id::{Offset, UnixMs};
 use std::time::{Duration, Instant};
 
 /// Most bytes in one send to a replica.
@@ -28,6 +29,18 @@ const SEND_LEN_MAX: usize = 512 * 1024;
 const SEND_PIECES_MAX: usize = 256;
 /// Something that every replica takes and that changes nothing; 14 bytes of the stream.
 pub(super) const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
+
+/// How long a replica that is ahead of us waits until we have caught up with our primary, in milliseconds since we linked to it.
+const CATCH_UP_MS: u64 = 10_000;
+
+impl Replication {
+    /// Whether a replica asks for what comes next in the history of our primary, to whom we have just come back with less.
+    fn will_soon_have(&self, request: SyncRequest, now: UnixMs) -> bool {
+        let SyncRequest::Psync { replid: Some(replid), offset, .. } = request else { return false };
+        let is_ahead = replid == self.ids.current && offset > self.log.end().0 as i64 + 1;
+        is_ahead && self.upstream.as_ref().is_some_and(|upstream| now.0.saturating_sub(upstream.up_since.0) < CATCH_UP_MS)
+    }
+}
 
 impl Core {
     /// On the log's core: a connection wants to become a replica.
@@ -45,6 +58,9 @@ impl Core {
         let Some(replication) = &mut self.replication else { return };
         if replication.upstream.as_ref().is_some_and(|upstream| !upstream.is_connected()) {
             return self.refuse_replica(handoff, "NOMASTERLINK Can't SYNC while not connected with my master");
+        }
+        if replication.will_soon_have(handoff.request, self.exec.now) {
+            return self.refuse_replica(handoff, "NOMASTERLINK Can't SYNC while catching up with my master");
         }
         let Handoff { transport, session, leftover, request } = handoff;
         let name = name_in_logs(&session);
@@ -200,6 +216,7 @@ impl Core {
         }
         self.drop_slow_replicas();
         let Some(replication) = &mut self.replication else { return };
+        let end = replication.stream_end(&self.shared.aof);
         let mut sends: Vec<(Token, Vec<Bytes>)> = Vec::new();
         let mut some_part = false;
         for replica in &replication.replicas {
@@ -207,7 +224,7 @@ impl Core {
             let Some(token) = replica.token.filter(|_| !replica.hold_until_ack) else { continue };
             let Some(conn) = self.conns.get(token.index as usize) else { continue };
             let ready = conn.closing == Closing::No && !conn.output.is_sending() && conn.output.reply.buf.is_empty();
-            let end = replica.until.unwrap_or(replication.log.end());
+            let end = replica.until.map_or(end, |until| until.min(end));
             if ready && replica.cursor < end {
                 let len_max = SEND_LEN_MAX.min((end.0 - replica.cursor.0) as usize);
                 sends.push((token, replication.log.read(replica.cursor, len_max, SEND_PIECES_MAX)));

@@ -1,9 +1,11 @@
 //! A replica of this node: what it has said of itself, how far it has come, and how it moves between cores.
 
-use crate::connection::Session;
-use crate::connection::Token;
+use super::Replication;
+use crate::connection::{Session, Token};
+use crate::persistence::{Disk, Status};
 use crate::tls::Transport;
 use koltso_proto::id::{Offset, ReplId, UnixMs};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// What a replica has said of itself with `REPLCONF`.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +147,17 @@ impl Replica {
     /// The address that INFO shows.
     pub fn shown_ip(&self) -> &str {
         if self.info.ip.is_empty() { &self.ip } else { &self.info.ip }
+    }
+}
+
+impl Replication {
+    /// How far replicas are sent the log. Where replies wait for the disk, replicas do as well: who has what a crash takes back
+    /// could not go on from there, and had shown to its clients what never happened. They do not wait for a disk that takes nothing,
+    /// and not for ours if the history is that of another.
+    pub(super) fn stream_end(&self, aof: &Status) -> Offset {
+        let waits = aof.holds.load(Relaxed) && !aof.is_failing() && self.upstream.is_none();
+        let settled = self.disk.as_ref().filter(|_| waits).and_then(Disk::settled);
+        settled.map_or(self.log.end(), |settled| settled.min(self.log.end()))
     }
 }
 

@@ -268,6 +268,7 @@ impl Core {
         }
         shutdown.stage = Stage::Writing;
         let (number, force) = (shutdown.number, shutdown.force);
+        self.seal_log(true);
         notice("Calling fsync() on the AOF file.");
         self.flush_append_only(Box::new(move |core, outcome| {
             let is_ours = |shutdown: &&Shutdown| shutdown.number == number && shutdown.stage == Stage::Writing;
@@ -285,6 +286,13 @@ impl Core {
         }));
     }
 
+    /// No replica is to have a byte more than the disk, or it could not go on when this node is back.
+    fn seal_log(&mut self, sealed: bool) {
+        if let Some(replication) = &mut self.replication {
+            replication.sealed = sealed;
+        }
+    }
+
     /// On the log's core: leads back from a shutdown; false if none is under way.
     fn abort_shutdown(&mut self) -> bool {
         let Some(shutdown) = &self.shutdown else { return false };
@@ -300,6 +308,7 @@ impl Core {
     fn cancel_shutdown(&mut self) {
         let Some(shutdown) = self.shutdown.take() else { return };
         self.shared.shutdown_at_ms.store(0, Ordering::Relaxed);
+        self.seal_log(false);
         if shutdown.paused_until_ms > self.exec.now.0 {
             self.shared.pause_until_ms.store(shutdown.paused_until_ms, Ordering::Release);
         } else {

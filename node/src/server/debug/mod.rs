@@ -172,11 +172,13 @@ fn string_match(core: &mut Core, token: Token, request: &OwnedRequest) {
 fn change_repl_id(core: &mut Core, token: Token, _: &OwnedRequest) {
     core.answer_on_log_core(token, |core| {
         notice("Changing replication IDs after receiving change-repl-id");
+        core.flush_effects();
         if let Some(replication) = &mut core.replication {
             replication.ids.current = random_id();
             replication.ids.previous = ReplId::NONE;
             replication.ids.second_offset = -1;
         }
+        core.part_segments();
         b"+OK\r\n".to_vec()
     });
 }
