@@ -163,7 +163,7 @@ def administration(r):
 
 
 port = int(sys.argv[1])
-client = redis.Redis(port=port, decode_responses=True, socket_timeout=20)
+client = redis.Redis(port=port, decode_responses=True, socket_timeout=60)
 client.flushall()
 parts = [strings, collections, streams, pipelines, pubsub, administration]
 if "eval" in client.command():

@@ -202,7 +202,7 @@ impl Writer {
 
     fn connected(&mut self, end: Instant) -> io::Result<()> {
         let mut client = Client::connect(self.spec.port)?;
-        client.set_timeout(Duration::from_secs(20));
+        client.set_timeout(Duration::from_secs(60));
         let mut current = 0;
         while !self.over(end) {
             let db = *self.seed.pick(&self.spec.dbs);

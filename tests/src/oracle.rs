@@ -127,7 +127,7 @@ pub fn wait_link_down(replica: &Server) {
 #[track_caller]
 pub fn wait_online(primary: &Server, count: usize) {
     let mut client = primary.client();
-    eventually_for(Duration::from_secs(30), &format!("{count} replicas are online"), || {
+    eventually_for(Duration::from_secs(60), &format!("{count} replicas are online"), || {
         let info = client.info("replication");
         let online = info.replicas().iter().filter(|replica| replica.get("state").is_some_and(|s| s == "online")).count();
         must(online == count, || format!("{online} are\n{info:?}\n{}", primary.log_tail()))

@@ -17,9 +17,9 @@ use crate::wait::{eventually_for, must};
 use crate::{Client, Info};
 
 /// Debug builds on a loaded machine, and a restart may load a file first.
-const START_DEADLINE: Duration = Duration::from_secs(20);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 /// After a signal that ends the process.
-const EXIT_DEADLINE: Duration = Duration::from_secs(20);
+const EXIT_DEADLINE: Duration = Duration::from_secs(40);
 
 /// What to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

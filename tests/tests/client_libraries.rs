@@ -30,7 +30,7 @@ fn connect(port: u16, resp3: bool) -> redis::Connection {
     let info: ConnectionInfo = url.as_str().into_connection_info().expect("a valid address");
     let client = redis::Client::open(info).expect("a client");
     let connection = client.get_connection_with_timeout(Duration::from_secs(10)).expect("a connection");
-    connection.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+    connection.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
     connection
 }
 
@@ -133,7 +133,7 @@ fn redis_rs_publishes_and_subscribes() {
         let port = server.port();
         let mut listener = connect(port, resp3);
         let (mut pubsub, mut heard) = (listener.as_pubsub(), Vec::new());
-        pubsub.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+        pubsub.set_read_timeout(Some(Duration::from_secs(60))).expect("a time limit");
         pubsub.subscribe("news").expect("SUBSCRIBE");
         pubsub.psubscribe("n?ws").expect("PSUBSCRIBE");
         assert_eq!(con.publish::<_, _, i64>("news", "one").expect("PUBLISH"), 2);

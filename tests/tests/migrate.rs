@@ -398,7 +398,7 @@ fn a_pause_of_writes_is_kept() {
         assert!(client.read().is_err(), "nothing is written in a pause");
         assert_eq!(other.must(&["EXISTS", "a"]).int(), 1);
         other.must(&["CLIENT", "UNPAUSE"]).ok();
-        client.set_timeout(Duration::from_secs(10));
+        client.set_timeout(Duration::from_secs(60));
         client.read().unwrap().ok();
         assert_eq!(other.must(&["EXISTS", "a"]).int(), 0);
     });

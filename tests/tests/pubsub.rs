@@ -267,7 +267,7 @@ fn a_subscriber_that_does_not_read_is_cut_off_and_nobody_else() {
             must(count == 1, || format!("{count} are left"))
         });
         assert_eq!(publisher.info("stats").int("client_output_buffer_limit_disconnections"), 1);
-        slow.set_timeout(Duration::from_secs(20));
+        slow.set_timeout(Duration::from_secs(60));
         assert!(slow.until_closed().unwrap().len() < 64 << 20);
         publisher.must(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 0 1mb 1"]).ok();
         let slow = subscriber(&server, &["SUBSCRIBE", "a"]);

@@ -18,7 +18,7 @@ const VALUE_LEN: usize = 500;
 /// What a snapshot may keep in memory, with room for what is on its way between threads.
 const MEMORY_MAX: i64 = 32 << 20;
 /// Less than repl-timeout, after which a reader that is stuck would go anyway.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(50);
 
 fn with_cores(body: impl Fn(Kind)) {
     koltso_tests::with_cores(|kind| {

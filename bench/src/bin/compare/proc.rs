@@ -142,12 +142,12 @@ mod tests {
     fn own_figures_are_plausible() {
         let pid = std::process::id();
         let before = cpu_ns(pid).unwrap();
-        // For as long as it takes: the machine may give its time to others.
+        // For as long as it takes: the machine may give its time to others, and threads of other tests take theirs out of the
+        // sum when they end.
         let begun = std::time::Instant::now();
-        while cpu_ns(pid).unwrap() == before {
-            assert!(begun.elapsed().as_secs() < 60, "{before} ns all the time");
+        while cpu_ns(pid).unwrap() <= before {
+            assert!(begun.elapsed().as_secs() < 60, "no more than {before} ns all the time");
         }
-        assert!(cpu_ns(pid).unwrap() > before);
         assert!(rss_bytes(pid).unwrap() > 100_000 && peak_rss_bytes(pid).unwrap() > 100_000);
     }
 
