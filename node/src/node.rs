@@ -171,7 +171,11 @@ impl Seat {
         let ring = Ring::new(options).map_err(|error| refusal::explain(&error))?;
         let shard = Box::new(Shard::new(ShardId(self.id as u16), config.databases as usize));
         let cores = self.peers.len();
-        let replication = (self.id == 0).then(|| Box::new(Replication::new(config.repl_backlog_size)));
+        let replication = (self.id == 0).then(|| {
+            let mut replication = Replication::new(config.repl_backlog_size);
+            replication.follows_when_loaded = config.replicaof.is_some();
+            Box::new(replication)
+        });
         let parts = CoreParts {
             inbox: self.inbox,
             peers: self.peers,
@@ -290,11 +294,11 @@ fn ready(core: &mut Core) {
         }));
     }
     core.append_only_is_ready();
-    core.shared.set_gate(Gate::Loading, false);
-    notice("Ready to accept connections");
     if let Some((host, port)) = core.exec.config.primary() {
         core.follow(host, port);
     }
+    core.shared.set_gate(Gate::Loading, false);
+    notice("Ready to accept connections");
 }
 
 /// Removes what stands in the file system only while the node runs.

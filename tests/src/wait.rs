@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 /// short enough to end a hopeless test; and shorter than the minute that is the default of `repl-timeout`.
 pub const DEADLINE: Duration = Duration::from_secs(45);
 
+/// For what waits for the disk: when others write as well, one sync may take many seconds, and a rewrite of the append-only file is
+/// some nine of them.
+pub const DISK_DEADLINE: Duration = Duration::from_secs(90);
+
 const POLL_EVERY: Duration = Duration::from_millis(10);
 
 /// Asks `check` until it is `Ok`. Panics with `what` and the last `Err` after [`DEADLINE`].

@@ -8,7 +8,7 @@ use std::time::Duration;
 use koltso_tests::disk::SmallDisk;
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_equal_data, picture, wait_caught_up, wait_link_up};
-use koltso_tests::wait::must;
+use koltso_tests::wait::{DISK_DEADLINE, eventually_for, must};
 use koltso_tests::{Client, Kind, Seed, Server, Value, dataset, eventually, with_cores};
 
 fn folder(server: &Server) -> PathBuf {
@@ -48,7 +48,7 @@ fn start_on_copy(kind: Kind, of: &Server) -> Server {
 
 #[track_caller]
 fn wait_rewritten(client: &mut Client) {
-    eventually("the rewrite ends", || {
+    eventually_for(DISK_DEADLINE, "the rewrite ends", || {
         let info = client.info("persistence");
         let done = info.int("aof_rewrite_in_progress") == 0 && info.int("aof_rewrite_scheduled") == 0;
         must(done, || format!("{info:?}"))
@@ -146,10 +146,12 @@ fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         let mut server = start(kind, "always");
         for round in 0..3 {
             server.client().must(&["FLUSHALL"]).ok();
-            let load = Load::start(Spec { pace: Duration::from_micros(50), ..Spec::of(&server) }, &seed.part(round));
-            load.wait_more(300);
+            // Those who write at the same time share a sync.
+            let spec = Spec { writers: 20, pace: Duration::from_micros(50), ..Spec::of(&server) };
+            let load = Load::start(spec, &seed.part(round));
+            load.wait_more(150);
             server.client().must(&["BGREWRITEAOF"]);
-            load.wait_more(300);
+            load.wait_more(150);
             server.kill();
             let ledger = load.stop();
             server.restart();
@@ -294,7 +296,7 @@ fn rewriting_by_itself_under_load_loses_nothing() {
         let mut client = server.client();
         client.must(&["CONFIG", "SET", "auto-aof-rewrite-min-size", "100kb", "auto-aof-rewrite-percentage", "50"]).ok();
         let load = Load::start(Spec::of(&server), &seed);
-        eventually("it was rewritten twice", || {
+        eventually_for(2 * DISK_DEADLINE, "it was rewritten twice", || {
             let info = client.info("persistence");
             must(info.int("aof_rewrites") >= 3, || format!("{info:?}"))
         });

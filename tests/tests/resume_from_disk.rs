@@ -3,15 +3,13 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{Syncs, assert_equal_data, assert_same, wait_caught_up, wait_link_up, wait_online};
-use koltso_tests::wait::{eventually_for, must};
+use koltso_tests::wait::{DISK_DEADLINE, eventually_for, must};
 use koltso_tests::{Client, Cut, Kind, Proxy, Seed, Server, dataset, eventually, with_cores};
-
-/// A busy disk may take many seconds for one sync.
-const DISK_DEADLINE: Duration = Duration::from_secs(90);
 
 /// With a file; nothing comes into the stream by itself.
 fn with_file(kind: Kind, fsync: &str) -> koltso_tests::server::Builder {
@@ -216,10 +214,12 @@ fn a_primary_that_comes_back_goes_on_with_its_replicas() {
             wait_online(&primary, 2);
             let last = quiet(Kind::Redis).replica_of(middle.port()).start();
             wait_online(&middle, 1);
-            let load = Load::start(Spec::of(&primary), &seed.part(nth as u64));
-            wait_more(&load, 500);
+            // With `always` those who write at the same time share a sync.
+            let (writers, some) = if *fsync == "always" { (20, 100) } else { (3, 500) };
+            let load = Load::start(Spec { writers, ..Spec::of(&primary) }, &seed.part(nth as u64));
+            wait_more(&load, some);
             rewrite(&mut primary.client());
-            wait_more(&load, 500);
+            wait_more(&load, some);
             let ledger = if *kills && *fsync == "always" {
                 // No replica has what the disk does not have.
                 primary.kill();
@@ -394,7 +394,8 @@ fn a_replica_that_comes_back_goes_on_with_its_primary() {
             wait_online(&primary, 1);
             let below = quiet(Kind::Redis).replica_of(replica.port()).start();
             wait_link_up(&below);
-            let load = Load::start(Spec::of(&primary), &seed.part(nth as u64));
+            // Slow: what is written while the disk stands still must fit into the backlog, and be caught up with soon.
+            let load = Load::start(Spec { pace: Duration::from_millis(1), ..Spec::of(&primary) }, &seed.part(nth as u64));
             wait_more(&load, 500);
             // From now on the file is what the replica starts from.
             rewrite(&mut replica.client());
@@ -460,18 +461,22 @@ fn a_node_that_comes_back_in_another_role_goes_on() {
 
 #[test]
 fn with_always_a_replica_has_nothing_that_the_disk_does_not_have() {
+    let seed = Seed::fresh("resume_always");
     with_cores(|kind| {
-        let server = with_file(kind, "always").start();
+        let server = with_file(kind, "always").set("auto-aof-rewrite-percentage", 0).start();
         let replica = quiet(Kind::Redis).replica_of(server.port()).start();
         wait_online(&server, 1);
         let mut client = server.client();
-        for i in 0..200 {
-            client.must(&["INCR", &format!("counter:{}", i % 7)]);
+        // Who is answered knows that the disk has what he wrote: others have to write for the replica to be able to be ahead.
+        let load = Load::start(Spec { writers: 20, ..Spec::of(&server) }, &seed);
+        wait_more(&load, 20);
+        for _ in 0..200 {
             // The replica first: what it has must stand in the file by the time that it is looked at.
             let has = replica.info().int("slave_repl_offset") as u64;
             let on_disk = segments(&server).pop().unwrap().end;
             assert!(has <= on_disk, "{has} {on_disk}");
         }
+        load.stop();
         wait_caught_up(&mut client, &mut replica.client());
         client.must(&["CONFIG", "SET", "appendfsync", "everysec"]).ok();
         client.must(&["SET", "d", "4"]).ok();
@@ -479,5 +484,87 @@ fn with_always_a_replica_has_nothing_that_the_disk_does_not_have() {
         client.must(&["CONFIG", "SET", "appendonly", "no"]).ok();
         client.must(&["SET", "d", "5"]).ok();
         wait_caught_up(&mut client, &mut replica.client());
+    });
+}
+
+#[test]
+fn what_has_no_room_any_more_when_the_node_is_back_goes_for_its_replicas_too() {
+    with_cores(|kind| {
+        // The backlog counts against the limit, and what is evicted must fit into it.
+        let mut primary = with_file(kind, "everysec").set("repl-backlog-size", "8mb").start();
+        let replica = quiet(Kind::Redis).replica_of(primary.port()).start();
+        wait_online(&primary, 1);
+        let mut client = primary.client();
+        let before = client.info("memory").int("used_memory");
+        dataset::bulk(&mut client, 100_000, 300);
+        // And something that takes its time when it is done again: the file is still being read when there is no room any more.
+        let members: Vec<Vec<String>> =
+            (0..20_000).map(|i| vec!["ZADD".into(), "z".into(), "1".into(), i.to_string()]).collect();
+        client.pipeline(&members);
+        for _ in 0..60 {
+            client.must(&["ZUNIONSTORE", "union", "2", "z", "z"]);
+        }
+        assert_same(&primary, &replica);
+        wait_on_disk(&primary);
+        shut_down(&mut primary);
+        let limit = before + 20_000_000;
+        primary.configure(&format!("maxmemory {limit}\nmaxmemory-policy allkeys-random"));
+        primary.restart();
+        let mut client = primary.client();
+        eventually("it has made room", || {
+            let (memory, stats) = (client.info("memory"), client.info("stats"));
+            // What replicas wait for does not count.
+            let done = stats.int("evicted_keys") > 0 && memory.int("used_memory") < limit + 1_000_000;
+            must(done, || format!("{memory:?} {stats:?}"))
+        });
+        client.must(&["CONFIG", "SET", "maxmemory", "0"]).ok();
+        assert_same(&primary, &replica);
+        assert!(client.must(&["DBSIZE"]).int() < 100_000);
+        assert_eq!(Syncs::of(&primary), Syncs { full: 0, partial_ok: 1, partial_err: 0 }, "{}", primary.log_tail());
+    });
+}
+
+#[test]
+fn what_clients_send_to_a_replica_that_is_coming_back_is_not_taken_for_its_primarys_history() {
+    with_cores(|kind| {
+        let primary = quiet(Kind::Redis).start();
+        let mut replica = with_file(kind, "everysec").replica_of(primary.port()).start();
+        wait_online(&primary, 1);
+        for round in 0..3 {
+            let commands: Vec<Vec<String>> =
+                (0..1000).map(|i| vec!["SET".into(), format!("k:{}", i % 50), format!("{round}:{i}")]).collect();
+            primary.client().pipeline(&commands).iter().for_each(|reply| reply.ok());
+            assert_same(&primary, &replica);
+            wait_on_disk(&replica);
+            let before = Syncs::of(&primary);
+            replica.kill();
+            let (port, stop) = (replica.port(), AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                for request in [["PUBLISH", "channel", "message"], ["SET", "foreign", "1"], ["INCRBY", "foreign", "1"]] {
+                    let stop = &stop;
+                    scope.spawn(move || {
+                        while !stop.load(Ordering::Relaxed) {
+                            match Client::connect(port) {
+                                Ok(mut client) => while !stop.load(Ordering::Relaxed) && client.try_cmd(&request).is_ok() {},
+                                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+                            }
+                        }
+                    });
+                }
+                // They are told to stop in any case, or a failure would wait for them for ever.
+                let back = std::panic::AssertUnwindSafe(|| {
+                    replica.restart();
+                    wait_link_up(&replica);
+                });
+                let back = std::panic::catch_unwind(back);
+                stop.store(true, Ordering::Relaxed);
+                back.unwrap();
+            });
+            set(&primary, "after", &round.to_string());
+            assert_same(&primary, &replica);
+            assert_eq!(replica.client().must(&["EXISTS", "foreign"]).int(), 0);
+            let wanted = Syncs { partial_ok: before.partial_ok + 1, ..before };
+            assert_eq!(Syncs::of(&primary), wanted, "{}", replica.log_tail());
+        }
     });
 }

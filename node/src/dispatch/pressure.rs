@@ -80,8 +80,10 @@ impl Executor {
     #[cold]
     pub fn make_room(&mut self) -> bool {
         self.has_taken = true;
-        // What reads may take a little memory while writes are paused; nothing is deleted then.
+        // What reads may take a little memory while writes are paused; nothing is deleted then. Nor while a file is read: what goes
+        // would go without those hearing of it who continue the file's history.
         if self.gates.has(Gate::PausedWrites)
+            || self.gates.has(Gate::Loading)
             || self.has_room()
             || (self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory)
         {
@@ -111,7 +113,7 @@ impl Executor {
     /// Not where nothing was written: whoever has written is to see to it first, and is answered after that.
     pub fn go_on_evicting(&mut self) -> bool {
         let is_due = self.evicting || self.has_taken || self.gates.has(Gate::Replica);
-        if is_due && self.shards[self.id].is_some() {
+        if is_due && self.shards[self.id].is_some() && !self.gates.has(Gate::Loading) {
             self.has_taken = false;
             let excepted = self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory;
             let may = !excepted && !self.gates.has(Gate::PausedWrites);

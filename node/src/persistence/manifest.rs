@@ -65,7 +65,7 @@ impl Manifest {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &[u8]) -> Result<Manifest, String> {
-        let mut manifest = Manifest::default();
+        let (mut manifest, mut is_ours) = (Manifest::default(), false);
         if text.is_empty() {
             return Err("Found an empty AOF manifest".to_string());
         }
@@ -80,7 +80,7 @@ impl Manifest {
             match kind {
                 b'b' if manifest.base.is_some() => return Err("Found duplicate base file information".to_string()),
                 b'b' => manifest.base = Some(file),
-                b'h' if file.name == MARK => {}
+                b'h' if file.name == MARK => is_ours = true,
                 b'h' => manifest.history.push(file.name),
                 b'i' if manifest.segments.last().is_some_and(|last| last.seq >= file.seq) => {
                     return Err("Found a non-monotonic sequence number".to_string());
@@ -88,6 +88,10 @@ impl Manifest {
                 b'i' => manifest.segments.push(file),
                 _ => return Err("Unknown AOF file type".to_string()),
             }
+        }
+        if !is_ours {
+            // Who wrote this does not begin a segment where the history changes.
+            manifest.segments.iter_mut().for_each(|segment| segment.place = None);
         }
         Ok(manifest)
     }

@@ -81,7 +81,10 @@ impl Core {
 
     fn end_replay(&mut self, mut outcome: Result<Replayed, String>, then: Then) {
         if let Some(replay) = self.replay.take() {
-            if let (Some(conn), Ok(Replayed { history: Some(history), .. })) = (self.conn(replay.token), &mut outcome) {
+            // Where there is nothing but a base, that has said which database is selected.
+            if replay.fed > 0
+                && let (Some(conn), Ok(Replayed { history: Some(history), .. })) = (self.conn(replay.token), &mut outcome)
+            {
                 history.db = conn.session.db;
             }
             self.close(replay.token);

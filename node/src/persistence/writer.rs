@@ -143,13 +143,14 @@ impl Writer {
             match order {
                 Order::Bytes(pieces, end) => self.write(pieces, end).await,
                 Order::Begin(begin, told) => {
-                    let is_cut = begin.rewrite.is_some();
+                    let (is_cut, replaces) = (begin.rewrite.is_some(), !begin.continues);
                     let outcome = self.begin(begin).await;
-                    if let Err(error) = outcome.as_ref()
-                        && !is_cut
-                    {
+                    match &outcome {
                         // What comes next does not belong to the history that the current one is of.
-                        self.lose(error_text(error));
+                        Err(error) if !is_cut => self.lose(error_text(error)),
+                        // Nor to the data set that is on disk: nothing continues that any more.
+                        Err(_) if replaces => self.lost = self.segment.is_none(),
+                        _ => {}
                     }
                     self.tell(told, outcome, "a new segment of the append only file cannot be begun");
                 }

@@ -190,7 +190,7 @@ impl Core {
         let before = replication.upstream.take();
         let generation = before.as_ref().map_or(1, |up| up.generation + 1);
         let resumable = before.as_ref().map_or(resumable, |up| up.resumable);
-        replication.promoting = false;
+        (replication.promoting, replication.follows_when_loaded) = (false, false);
         replication.upstream = Some(Upstream {
             host,
             port,
@@ -468,7 +468,7 @@ impl Core {
     pub fn judge_replication(&mut self) {
         let config = &self.exec.config;
         let Some(replication) = &self.replication else { return };
-        let is_replica = replication.upstream.is_some() || replication.promoting;
+        let is_replica = replication.upstream.is_some() || replication.promoting || replication.follows_when_loaded;
         let linked = replication.promoting || replication.upstream.as_ref().is_some_and(Upstream::is_connected);
         self.shared.set_gate(Gate::Replica, is_replica);
         self.shared.set_gate(Gate::ReadOnly, is_replica && config.replica_read_only);

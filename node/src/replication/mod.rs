@@ -116,6 +116,9 @@ pub struct Replication {
     pub upstream: Option<Upstream>,
     /// Whether there is none any more, but shards are still a replica's, and clients may not write yet.
     pub promoting: bool,
+    /// Whether a primary is configured, and is not followed before what is on disk is there. Until then as well nothing may be
+    /// added to the history of that primary.
+    pub follows_when_loaded: bool,
     /// The change of roles with one of our replicas that is under way.
     pub failover: Option<Failover>,
     /// Whether the node stops, and what is in the log is all that the disk will have of it.
@@ -148,6 +151,7 @@ impl Replication {
             epoch: 0,
             upstream: None,
             promoting: false,
+            follows_when_loaded: false,
             failover: None,
             sealed: false,
             last_ping: Instant::now(),

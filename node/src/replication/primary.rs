@@ -328,7 +328,8 @@ impl Core {
         let config = &self.exec.config;
         let hard = config.client_output_buffer_limit.replica.hard;
         let Some(replication) = &self.replication else { return };
-        let end = replication.log.end().0;
+        // What waits for the disk is not the replica's to fetch.
+        let end = replication.stream_end(&self.shared.aof).0;
         let limit = hard.max(replication.log.backlog_len());
         let mut reading = replication.replicas.iter().filter(|replica| replica.state != ReplicaState::WaitBgsave);
         if hard > 0 && reading.any(|replica| end.saturating_sub(replica.cursor.0) > limit) {
@@ -340,7 +341,7 @@ impl Core {
         let now = self.exec.now;
         let limit = self.exec.config.client_output_buffer_limit.replica;
         let Some(replication) = &mut self.replication else { return };
-        let end = replication.log.end();
+        let end = replication.stream_end(&self.shared.aof);
         let backlog = replication.log.backlog_len();
         let mut bad = Vec::new();
         for replica in &mut replication.replicas {
