@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use koltso_tests::client::encode;
+use koltso_tests::wait::must;
 use koltso_tests::{Client, Server, Value, eventually, with_cores};
 
 const ID: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -385,19 +386,23 @@ fn a_transaction_within_a_transaction_loses_nothing_of_either() {
 #[test]
 fn a_primary_that_breaks_every_link_is_asked_less_and_less_often() {
     with_cores(|kind| {
-        let server = Server::start(kind);
-        let mut client = server.client();
-        let fake = Fake::start("PSYNC", says(full(&rdb(b"\x00\x03new\x01v"))));
-        let start = Instant::now();
-        client.must(&["REPLICAOF", "127.0.0.1", &fake.port.to_string()]).ok();
-        let mut asked = Vec::new();
-        for _ in 0..9 {
-            fake.asked.recv_timeout(Duration::from_secs(60)).expect("it asks again");
-            asked.push(Instant::now());
-        }
-        let pauses: Vec<Duration> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(pauses[0] < Duration::from_secs(1), "the first break is mended at once: {pauses:?}");
-        assert!(asked[8] - start > Duration::from_millis(3400), "it asks in a loop: {pauses:?}");
+        // A second in which the machine stands still is too late for the first pause, or long enough for a link to count as whole.
+        // Who asks in a loop does so each time.
+        eventually("the first break is mended at once, and it is asked less and less often", || {
+            let server = Server::start(kind);
+            let mut client = server.client();
+            let fake = Fake::start("PSYNC", says(full(&rdb(b"\x00\x03new\x01v"))));
+            let start = Instant::now();
+            client.must(&["REPLICAOF", "127.0.0.1", &fake.port.to_string()]).ok();
+            let mut asked = Vec::new();
+            for _ in 0..9 {
+                fake.asked.recv_timeout(Duration::from_secs(60)).expect("it asks again");
+                asked.push(Instant::now());
+            }
+            let pauses: Vec<Duration> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+            let good = pauses[0] < Duration::from_secs(1) && asked[8] - start > Duration::from_millis(3400);
+            must(good, || format!("{pauses:?}"))
+        });
     });
 }
 

@@ -30,7 +30,7 @@ fn with_cores(body: impl Fn(Kind)) {
 
 /// A primary that holds the data, and cuts off nobody.
 fn primary(kind: Kind) -> Server {
-    primary_with(kind, "repl-timeout 60")
+    primary_with(kind, "repl-timeout 3600")
 }
 
 /// As [`primary`], with more configuration.
