@@ -8,6 +8,7 @@
 //! `KOLTSO_SEED` repeats a run, `KOLTSO_CORES` says with how many cores koltso is started, `KOLTSO_SELFCHECK=redis` puts a redis-server in koltso's place, which proves a test right.
 #![forbid(unsafe_code)]
 
+pub mod append_only;
 pub mod cases;
 pub mod cli;
 pub mod client;

@@ -5,15 +5,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use koltso_tests::append_only::{folder, on_copy_of, wait_no_rewrite};
 use koltso_tests::disk::SmallDisk;
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_equal_data, picture, wait_caught_up, wait_link_up};
 use koltso_tests::wait::{DISK_DEADLINE, eventually_for, must};
 use koltso_tests::{Client, Kind, Seed, Server, Value, dataset, eventually, with_cores};
-
-fn folder(server: &Server) -> PathBuf {
-    server.dir().join("appendonlydir")
-}
 
 #[track_caller]
 fn start(kind: Kind, fsync: &str) -> Server {
@@ -34,25 +31,12 @@ fn last_file(server: &Server) -> PathBuf {
 /// A server of `kind` on a copy of the folder of another.
 #[track_caller]
 fn start_on_copy(kind: Kind, of: &Server) -> Server {
-    let mut server = start(kind, "everysec");
-    server.kill();
-    fs::remove_dir_all(folder(&server)).unwrap();
-    fs::create_dir(folder(&server)).unwrap();
-    for file in fs::read_dir(folder(of)).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), folder(&server).join(file.file_name())).unwrap();
-    }
-    server.restart();
-    server
+    on_copy_of(start(kind, "everysec"), of)
 }
 
 #[track_caller]
 fn wait_rewritten(client: &mut Client) {
-    eventually_for(DISK_DEADLINE, "the rewrite ends", || {
-        let info = client.info("persistence");
-        let done = info.int("aof_rewrite_in_progress") == 0 && info.int("aof_rewrite_scheduled") == 0;
-        must(done, || format!("{info:?}"))
-    });
+    wait_no_rewrite(client);
     assert_eq!(client.info("persistence").text("aof_last_bgrewrite_status"), "ok");
 }
 

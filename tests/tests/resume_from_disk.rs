@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use koltso_tests::append_only::{folder, on_copy_of, wait_no_rewrite};
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{Syncs, assert_equal_data, assert_same, wait_caught_up, wait_link_up, wait_online};
 use koltso_tests::wait::{DISK_DEADLINE, eventually_for, must};
@@ -22,10 +23,6 @@ fn quiet(kind: Kind) -> koltso_tests::server::Builder {
 
 fn follow(server: &Server, port: u16) {
     server.client().must(&["REPLICAOF", "127.0.0.1", &port.to_string()]).ok();
-}
-
-fn folder(server: &Server) -> PathBuf {
-    server.dir().join("appendonlydir")
 }
 
 /// A segment as the manifest describes it.
@@ -77,16 +74,7 @@ fn wait_on_disk(server: &Server) -> Vec<Segment> {
 /// A server of `kind` on a copy of the folder of another.
 #[track_caller]
 fn start_on_copy(kind: Kind, of: &Server) -> Server {
-    let mut server = with_file(kind, "everysec").start();
-    server.kill();
-    fs::remove_dir_all(folder(&server)).unwrap();
-    fs::create_dir(folder(&server)).unwrap();
-    for file in fs::read_dir(folder(of)).unwrap() {
-        let file = file.unwrap();
-        fs::copy(file.path(), folder(&server).join(file.file_name())).unwrap();
-    }
-    server.restart();
-    server
+    on_copy_of(with_file(kind, "everysec").start(), of)
 }
 
 fn set(server: &Server, key: &str, value: &str) {
@@ -103,15 +91,6 @@ fn shut_down(server: &mut Server) {
     assert!(server.terminate().success(), "{}", server.log_tail());
 }
 
-#[track_caller]
-fn wait_rewritten(client: &mut Client) {
-    eventually_for(DISK_DEADLINE, "the rewrite ends", || {
-        let info = client.info("persistence");
-        let done = info.int("aof_rewrite_in_progress") == 0 && info.int("aof_rewrite_scheduled") == 0;
-        must(done, || format!("{info:?}"))
-    });
-}
-
 /// Waits until so many more commands are acknowledged, which the disk may have to be waited for.
 #[track_caller]
 fn wait_more(load: &Load, count: u64) {
@@ -124,9 +103,9 @@ fn wait_more(load: &Load, count: u64) {
 #[track_caller]
 fn rewrite(client: &mut Client) {
     // One may be under way, since the data set was replaced.
-    wait_rewritten(client);
+    wait_no_rewrite(client);
     client.must(&["BGREWRITEAOF"]);
-    wait_rewritten(client);
+    wait_no_rewrite(client);
     assert_eq!(client.info("persistence").text("aof_last_bgrewrite_status"), "ok");
 }
 
