@@ -9,7 +9,7 @@ use koltso_tests::wait::must;
 use koltso_tests::{Client, Kind, Seed, Server, Value, eventually, with_cores};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 const HOST: &str = "127.0.0.1";
@@ -223,6 +223,29 @@ fn played(restores: usize, play: impl FnOnce(TcpStream) + Send + 'static) -> (u1
     (port, thread)
 }
 
+/// A target that has seen what it waits for, and keeps its answer back.
+struct Held {
+    port: u16,
+    thread: std::thread::JoinHandle<()>,
+    /// Receives when it has seen all.
+    seen: Receiver<()>,
+    /// Has it answer.
+    tell: Sender<()>,
+}
+
+impl Held {
+    fn after(restores: usize, answer: &'static [u8]) -> Held {
+        let (tell, told) = channel();
+        let (has, seen) = channel();
+        let (port, thread) = played(restores, move |mut stream| {
+            has.send(()).unwrap();
+            told.recv().unwrap();
+            stream.write_all(answer).unwrap();
+        });
+        Held { port, thread, seen, tell }
+    }
+}
+
 #[test]
 fn a_write_on_the_way_is_not_lost() {
     with_cores(|kind| {
@@ -235,13 +258,7 @@ fn a_write_on_the_way_is_not_lost() {
             [(&["APPEND", "b", "!"][..], 1), (&["DEL", "b"], 0), (&["FLUSHALL"], 0), (&["PERSIST", "none"], -1)]
         {
             client.must(&["MSET", "a", "1", "b", "2", "c", "3"]).ok();
-            let (tell, told) = channel();
-            let (has, seen) = channel();
-            let (port, thread) = played(3, move |mut stream| {
-                has.send(()).unwrap();
-                told.recv().unwrap();
-                stream.write_all(b"+OK\r\n+OK\r\n+OK\r\n+OK\r\n").unwrap();
-            });
+            let Held { port, thread, seen, tell } = Held::after(3, b"+OK\r\n+OK\r\n+OK\r\n+OK\r\n");
             client.send_raw(&encode(&["MIGRATE", HOST, &port.to_string(), "", "0", "5000", "KEYS", "a", "b", "c"])).unwrap();
             // Others are served meanwhile, also about these keys.
             seen.recv().unwrap();
@@ -286,13 +303,7 @@ fn what_happens_to_groups_on_the_way_is_not_lost() {
             }
             client.must(&["XGROUP", "CREATE", "s", "group", "0"]).ok();
             client.must(&["XREADGROUP", "GROUP", "group", "consumer", "COUNT", "2", "STREAMS", "s", ">"]);
-            let (tell, told) = channel();
-            let (has, seen) = channel();
-            let (port, thread) = played(1, move |mut stream| {
-                has.send(()).unwrap();
-                told.recv().unwrap();
-                stream.write_all(b"+OK\r\n+OK\r\n").unwrap();
-            });
+            let Held { port, thread, seen, tell } = Held::after(1, b"+OK\r\n+OK\r\n");
             client.send_raw(&encode(&["MIGRATE", HOST, &port.to_string(), "s", "0", "5000"])).unwrap();
             seen.recv().unwrap();
             other.must(&write.split(' ').collect::<Vec<_>>());
@@ -382,13 +393,7 @@ fn a_pause_of_writes_is_kept() {
         }
         let (mut client, mut other) = (server.client(), server.client());
         client.must(&["SET", "a", "1"]).ok();
-        let (tell, told) = channel();
-        let (has, seen) = channel();
-        let (port, thread) = played(1, move |mut stream| {
-            has.send(()).unwrap();
-            told.recv().unwrap();
-            stream.write_all(b"+OK\r\n+OK\r\n").unwrap();
-        });
+        let Held { port, thread, seen, tell } = Held::after(1, b"+OK\r\n+OK\r\n");
         client.send_raw(&encode(&["MIGRATE", HOST, &port.to_string(), "a", "0", "5000"])).unwrap();
         seen.recv().unwrap();
         other.must(&["CLIENT", "PAUSE", "100000", "WRITE"]).ok();
