@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::server::free_port;
+use crate::server::listen_on_free_port;
 
 /// How long a pump may sleep in a read before it looks at its orders again.
 const TICK: Duration = Duration::from_millis(10);
@@ -73,8 +73,7 @@ pub struct Proxy {
 impl Proxy {
     /// Listens on a port of its own and forwards to `server`.
     pub fn to(server: u16) -> Proxy {
-        let port = free_port();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("bind the proxy");
+        let (listener, port) = listen_on_free_port();
         listener.set_nonblocking(true).expect("nonblocking listener");
         let orders = Arc::new(Orders {
             server: AtomicU16::new(server),

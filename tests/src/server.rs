@@ -4,13 +4,15 @@
 //! Must not touch a process that it did not start.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use rustix::net;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::{eventually_for, must};
@@ -383,14 +385,33 @@ impl Drop for Server {
 /// A port outside the range that outgoing connections use, so that none of those can take it between this call and the
 /// server's bind. Each call in a process gives another one.
 pub fn free_port() -> u16 {
+    bind_free_port().1
+}
+
+/// A listener on a port as [`free_port`] gives it.
+pub fn listen_on_free_port() -> (TcpListener, u16) {
+    loop {
+        let (socket, port) = bind_free_port();
+        if net::listen(&socket, 128).is_ok() {
+            return (TcpListener::from(socket), port);
+        }
+    }
+}
+
+/// A socket bound to a port that nobody listens on. It does not listen either: a process that another thread starts at this
+/// moment holds a copy of it until its exec, and only a copy that listens would keep the port from whoever it is for.
+fn bind_free_port() -> (OwnedFd, u16) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     const FIRST: u32 = 10_000;
     const COUNT: u32 = 22_000;
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = (FIRST + (std::process::id().wrapping_mul(61).wrapping_add(step)) % COUNT) as u16;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
+        let socket = net::socket_with(net::AddressFamily::INET, net::SocketType::STREAM, net::SocketFlags::CLOEXEC, None);
+        let socket = socket.expect("a socket");
+        net::sockopt::set_socket_reuseaddr(&socket, true).expect("SO_REUSEADDR");
+        if net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return (socket, port);
         }
     }
     panic!("no free port");

@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Command;
 
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{Syncs, assert_equal_data, assert_same, wait_link_up, wait_partials};
+use koltso_tests::server::free_port;
 use koltso_tests::{Cut, Direction, Kind, Proxy, Seed, Server, dataset};
 
 #[test]
@@ -76,4 +78,18 @@ fn the_proxy_cuts_after_the_exact_byte() {
         assert!(!proxy.fuse_is_lit());
     }
     assert_eq!(proxy.forwarded(Direction::ToClient), 2 * 100_001);
+}
+
+/// Each process that starts holds copies of this one's sockets for a moment.
+#[test]
+fn a_port_is_free_however_many_processes_start() {
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..200).for_each(|_| _ = Command::new("true").status().unwrap()));
+        }
+        for _ in 0..1_000 {
+            drop(Proxy::to(1));
+            TcpListener::bind(("127.0.0.1", free_port())).expect("the free port is free");
+        }
+    });
 }
