@@ -80,13 +80,7 @@ impl Executor {
     #[cold]
     pub fn make_room(&mut self) -> bool {
         self.has_taken = true;
-        // What reads may take a little memory while writes are paused; nothing is deleted then. Nor while a file is read: what goes
-        // would go without those hearing of it who continue the file's history.
-        if self.gates.has(Gate::PausedWrites)
-            || self.gates.has(Gate::Loading)
-            || self.has_room()
-            || (self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory)
-        {
+        if !self.may_evict() || self.has_room() {
             return true;
         }
         match self.evict_or_ask_others() {
@@ -98,6 +92,15 @@ impl Executor {
             Evicted::Elsewhere => true,
             Evicted::All => false,
         }
+    }
+
+    /// Whether anything may go now, should memory be short. A replica leaves that to its primary, if it is told to.
+    ///
+    /// What reads may take a little memory while writes are paused; nothing is deleted then. Nor while a file is read: what goes
+    /// would go without those hearing of it who continue the file's history.
+    fn may_evict(&self) -> bool {
+        let is_left_to_primary = self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory;
+        !is_left_to_primary && !self.gates.has(Gate::PausedWrites) && !self.gates.has(Gate::Loading)
     }
 
     fn has_room(&self) -> bool {
@@ -113,11 +116,9 @@ impl Executor {
     /// Not where nothing was written: whoever has written is to see to it first, and is answered after that.
     pub fn go_on_evicting(&mut self) -> bool {
         let is_due = self.evicting || self.has_taken || self.gates.has(Gate::Replica);
-        if is_due && self.shards[self.id].is_some() && !self.gates.has(Gate::Loading) {
+        if is_due && self.shards[self.id].is_some() {
             self.has_taken = false;
-            let excepted = self.gates.has(Gate::Replica) && self.config.replica_ignore_maxmemory;
-            let may = !excepted && !self.gates.has(Gate::PausedWrites);
-            self.evicting = may && !self.has_room() && self.evict_or_ask_others() == Evicted::NotYet;
+            self.evicting = self.may_evict() && !self.has_room() && self.evict_or_ask_others() == Evicted::NotYet;
             return self.evicting;
         }
         false
