@@ -24,6 +24,8 @@ pub struct Spec {
     pub port: u16,
     /// How many connections write.
     pub writers: u64,
+    /// The number of the first of them: loads whose numbers differ share no key of the ledger.
+    pub first_writer: u64,
     /// How many shared keys of each type there are per database.
     pub keys: u64,
     /// The databases.
@@ -42,6 +44,7 @@ impl Spec {
         Spec {
             port: server.port(),
             writers: 3,
+            first_writer: 0,
             keys: 60,
             dbs: vec![0, 1, 9],
             pace: Duration::ZERO,
@@ -80,7 +83,7 @@ impl Load {
             let (spec, seed, stop, done) = (spec.clone(), seed.part(id), stop.clone(), done.clone());
             std::thread::spawn(move || Writer { id, spec, seed, stop, done, ledger: Ledger::default() }.run())
         };
-        let writers = (0..spec.writers).map(writer).collect();
+        let writers = (spec.first_writer..spec.first_writer + spec.writers).map(writer).collect();
         Load { stop, done, writers }
     }
 

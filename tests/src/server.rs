@@ -16,7 +16,7 @@ use rustix::net;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait::{eventually_for, must};
-use crate::{Client, Info};
+use crate::{Client, Info, stutter};
 
 /// Debug builds on a loaded machine, and a restart may load a file first.
 const START_DEADLINE: Duration = Duration::from_secs(60);
@@ -41,18 +41,21 @@ impl Kind {
         matches!(self, Kind::Koltso { .. }) && !selfcheck()
     }
 
-    /// The process is to end with the thread that starts it, even where that is killed and drops nothing: so servers
-    /// must be started in the test's own thread.
     fn command(self) -> Command {
-        let binary = if self.is_koltso() { koltso_binary() } else { redis_binary("redis-server") };
-        match in_path("setpriv") {
-            Some(setpriv) => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL"]).arg(binary);
-                command
-            }
-            None => Command::new(binary),
+        attended(if self.is_koltso() { koltso_binary() } else { redis_binary("redis-server") })
+    }
+}
+
+/// A process that is to end with the thread that starts it, even where that is killed and drops nothing: so servers must be started in
+/// the test's own thread.
+pub fn attended(binary: PathBuf) -> Command {
+    match in_path("setpriv") {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", "KILL"]).arg(binary);
+            command
         }
+        None => Command::new(binary),
     }
 }
 
@@ -211,7 +214,7 @@ impl Server {
 
     /// SIGSTOP: the process is frozen, its sockets stay open. Threads stop one after another; this waits for all of them.
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
+        stutter::freeze(self.pid());
         let tasks = format!("/proc/{}/task", self.pid());
         crate::eventually("every thread has stopped", || {
             let stats =
@@ -224,7 +227,7 @@ impl Server {
 
     /// SIGCONT after [`Server::freeze`].
     pub fn thaw(&self) {
-        self.signal(Signal::CONT);
+        stutter::thaw(self.pid());
     }
 
     /// kill -9, and waits for the end.
@@ -232,6 +235,7 @@ impl Server {
         if let Some(mut child) = self.child.take() {
             child.kill().ok();
             child.wait().ok();
+            stutter::forget(child.id());
         }
     }
 

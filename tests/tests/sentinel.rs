@@ -1,62 +1,10 @@
 //! The real Sentinel watches a koltso primary with a redis-server and a koltso as its replicas: it finds them all through the
 //! primary alone, promotes one when the primary is gone, and makes the other and the returning one follow it.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
 use koltso_tests::oracle::{assert_same, wait_link_up, wait_online};
-use koltso_tests::server::{free_port, fresh_dir, redis_binary};
+use koltso_tests::sentinel::{FAILOVER, Sentinel};
 use koltso_tests::wait::must;
-use koltso_tests::{Client, Info, Kind, Server, eventually, eventually_for};
-use std::time::Duration;
-
-/// A whole failover: to notice takes three seconds, so that a busy machine is not taken for a dead one; then there are steps of a
-/// second each, and a returning primary is told after ten. A Sentinel that was itself kept from looking at its clock rests for thirty,
-/// and a second try takes twenty.
-const FAILOVER: Duration = Duration::from_secs(120);
-
-/// A Sentinel that needs nobody's agreement.
-struct Sentinel {
-    process: Child,
-    port: u16,
-    dir: PathBuf,
-}
-
-impl Sentinel {
-    fn watch(primary: u16) -> Sentinel {
-        let port = free_port();
-        let dir = fresh_dir(format!("sentinel-{port}"));
-        let config = format!(
-            "port {port}\ndir {}\nsentinel monitor mine 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds mine 3000\n\
-             sentinel failover-timeout mine 10000\n",
-            dir.display()
-        );
-        let file = dir.join("sentinel.conf");
-        std::fs::write(&file, config).unwrap();
-        let mut command = Command::new(redis_binary("redis-server"));
-        command.arg(&file).arg("--sentinel").stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().unwrap();
-        Sentinel { process, port, dir }
-    }
-
-    fn client(&self) -> Client {
-        eventually("the sentinel answers", || Client::connect(self.port).map_err(|error| error.to_string()))
-    }
-
-    /// The port of the primary that it watches: only after a failover is at its end another one.
-    fn primary(&self) -> String {
-        let words = self.client().must(&["SENTINEL", "MASTER", "mine"]).items();
-        words.iter().skip_while(|word| word.text() != "port").nth(1).map(|word| word.text()).unwrap_or_default()
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-        std::fs::remove_dir_all(&self.dir).ok();
-    }
-}
+use koltso_tests::{Client, Info, Kind, Server, eventually_for};
 
 #[test]
 fn koltso_on_one_core_is_promoted_and_the_others_follow_it() {
@@ -88,7 +36,7 @@ fn fail_over(cores: usize, koltso_is_promoted: bool) {
     wait_online(&primary, 2);
     let (chosen, other) = if koltso_is_promoted { (&koltso, &redis) } else { (&redis, &koltso) };
     other.client().must(&["CONFIG", "SET", "replica-priority", "0"]).ok();
-    let sentinel = Sentinel::watch(primary.port());
+    let sentinel = Sentinel::watch(primary.port(), 1);
     eventually_for(FAILOVER, "it knows both replicas, and whom not to choose", || {
         let replicas = sentinel.client().must(&["SENTINEL", "REPLICAS", "mine"]).items();
         let fields = replicas.iter().map(|replica| {
