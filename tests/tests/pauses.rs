@@ -1,7 +1,7 @@
 //! `CLIENT PAUSE`, and transactions that contain commands about the server: with one core and with three.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use koltso_tests::client::encode;
 use koltso_tests::oracle::assert_same;
@@ -73,15 +73,13 @@ fn a_paused_client_goes_on_in_order_and_a_replica_gets_all_of_it() {
         for mode in ["WRITE", "ALL"] {
             admin.must(&["CLIENT", "PAUSE", "60000", mode]);
             let mut client = server.client();
-            let mut wire = encode(&["CLIENT", "ID"]);
+            let mut wire = Vec::new();
             for i in 0..200 {
                 wire.extend(encode(&["APPEND", SPREAD[i % 6], "."]));
                 wire.extend(encode(&["STRLEN", SPREAD[i % 6]]));
                 wire.extend(encode(&["MSET", "m1", &i.to_string(), "m2", &i.to_string(), "m3", "x"]));
             }
             client.send_raw(&wire).unwrap();
-            // Questions about the connection are not held.
-            client.read().unwrap();
             std::thread::sleep(Duration::from_millis(50));
             assert!(!client.has_input(), "it was served in a pause of mode {mode}");
             admin.must(&["CLIENT", "UNPAUSE"]);
@@ -104,6 +102,56 @@ fn a_paused_client_goes_on_in_order_and_a_replica_gets_all_of_it() {
         eventually("the stream's pings arrive", || must(offset() > before, String::new));
         admin.must(&["CLIENT", "UNPAUSE"]);
         assert_same(&server, &replica);
+    });
+}
+
+#[test]
+fn in_a_pause_of_everything_questions_about_clients_wait_as_well() {
+    let check = |kind| {
+        let server = Server::start(kind);
+        let mut admin = server.client();
+        let asked: &[&[&str]] = &[
+            &["CLIENT", "ID"],
+            &["CLIENT", "LIST"],
+            &["CLIENT", "INFO"],
+            &["CLIENT", "SETNAME", "x"],
+            &["CLIENT", "PAUSE", "1", "WRITE"],
+            &["PING"],
+            &["MULTI"],
+        ];
+        let mut clients: Vec<Client> = asked.iter().map(|_| server.client()).collect();
+        let pause = Duration::from_millis(300);
+        let begun = Instant::now();
+        admin.must(&["CLIENT", "PAUSE", &pause.as_millis().to_string(), "ALL"]).ok();
+        clients.iter_mut().zip(asked).for_each(|(client, command)| client.send_raw(&encode(command)).unwrap());
+        for (client, command) in clients.iter_mut().zip(asked) {
+            let reply = client.read().unwrap();
+            assert!(!reply.is_error(), "{command:?}: {reply:?}");
+            assert!(begun.elapsed() >= pause, "{command:?} was answered in the midst of it");
+        }
+    };
+    check(Kind::Redis);
+    with_cores(check);
+}
+
+#[test]
+fn a_pause_of_everything_can_be_ended_by_who_comes_then() {
+    with_cores(|kind| {
+        let server = Server::with(kind).set("requirepass", "secret").start();
+        let open = |greeting: &[&str]| {
+            let mut client = server.client();
+            client.must(greeting);
+            client
+        };
+        for greeting in [&["AUTH", "secret"][..], &["HELLO", "3", "AUTH", "default", "secret"]] {
+            let mut waiting = open(greeting);
+            waiting.must(&["CLIENT", "PAUSE", "600000", "ALL"]).ok();
+            waiting.send_raw(&encode(&["CLIENT", "GETNAME"])).unwrap();
+            // What is wrong is refused at once.
+            assert!(open(greeting).cmd(&["CLIENT", "NONSENSE"]).is_error());
+            open(greeting).must(&["CLIENT", "UNPAUSE"]).ok();
+            assert!(waiting.read().unwrap().is_null());
+        }
     });
 }
 

@@ -8,6 +8,7 @@ use super::{Core, Message};
 use crate::connection::{OwnedRequest, Peer, Stall, Token};
 use crate::dispatch::shard_set::ShardSet;
 use crate::shared::Gate;
+use koltso_proto::command::CommandSpec;
 use std::sync::atomic::Ordering;
 
 type Then = Box<dyn FnOnce(&mut Core) + Send>;
@@ -72,9 +73,10 @@ impl Core {
     }
 
     /// Whether a request that has come has to wait for the end of a pause.
-    pub(super) fn pauses(&mut self, token: Token, name: &str, spreads: bool) -> bool {
-        // Who has paused everything must be able to end it, and replicas to come back.
-        let immune = matches!(name, "client" | "auth" | "hello" | "replconf" | "psync" | "sync");
+    pub(super) fn pauses(&mut self, token: Token, spec: &CommandSpec, spreads: bool) -> bool {
+        // A pause of everything can be ended, by whoever has to say first who he is as well, and replicas may come back: these wait
+        // in Redis, where nothing but time ends such a pause.
+        let immune = matches!(spec.name, "client|unpause" | "auth" | "hello" | "replconf" | "psync" | "sync");
         !immune && self.is_paused(token, spreads)
     }
 

@@ -160,7 +160,7 @@ impl Core {
                 self.refuse_request(token, &request, &error);
                 None
             }
-            Verdict::Core if self.pauses(token, command.spec.name, asked.spreads) => {
+            Verdict::Core if self.pauses(token, spec, asked.spreads) => {
                 self.pause(token, request);
                 None
             }
