@@ -188,7 +188,7 @@ pub struct SaveState {
     pub last_duration_s: AtomicI64,
     /// Changes since the last successful save.
     pub dirty: AtomicU64,
-    /// How many were made.
+    /// How many have begun since the start or `CONFIG RESETSTAT`: those for a shutdown or a reload do not count.
     pub saves: AtomicU64,
     /// When the last one ended, well or not, in seconds since the epoch.
     pub last_try_s: AtomicU64,

@@ -276,6 +276,33 @@ fn a_kill_during_a_save_leaves_the_old_file_or_the_new_one() {
 }
 
 #[test]
+fn saves_are_counted_when_they_begin() {
+    let check = |kind| {
+        let server = Server::with(kind).set("dbfilename", "taken.rdb").start();
+        let mut client = server.client();
+        let saves = || server.client().info("persistence").int("rdb_saves");
+        assert_eq!(saves(), 0);
+        client.must(&["SAVE"]);
+        assert_eq!(saves(), 1);
+        background_save(&mut client);
+        assert_eq!(saves(), 2);
+        client.must(&["DEBUG", "RELOAD"]);
+        assert_eq!(saves(), 2, "nobody asked for that one");
+        fs::remove_file(server.dir().join("taken.rdb")).unwrap();
+        fs::create_dir(server.dir().join("taken.rdb")).unwrap();
+        assert!(client.cmd(&["SAVE"]).is_error());
+        assert_eq!(saves(), 3, "one that fails has begun");
+        client.must(&["CONFIG", "RESETSTAT"]);
+        assert_eq!(saves(), 0);
+        background_save(&mut client);
+        assert_eq!(saves(), 1);
+        assert_eq!(client.info("persistence").text("rdb_last_bgsave_status"), "err");
+    };
+    check(Kind::Redis);
+    with_cores(check);
+}
+
+#[test]
 fn concurrent_saves_are_refused_in_redis_words() {
     with_cores(|kind| {
         let (mut client, replies, _server) = eventually("no save ends before all have been asked for", || {

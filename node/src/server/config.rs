@@ -14,6 +14,7 @@ use crate::tls::{self, Setup};
 use koltso_proto::resp::Reply;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 pub const HANDLERS: &[(&str, ServerHandler)] = &[("config", config)];
 
@@ -158,6 +159,8 @@ fn reset_stat(core: &mut Core, token: Token, _: &OwnedRequest) {
     // This command is the first that is counted anew: it is counted when it has been run.
     core.gather(token, Core::forget_counts, move |core, _, reply: &mut Reply| {
         core.shared.counters.reset();
+        core.shared.save.saves.store(0, Ordering::Relaxed);
+        core.shared.aof.rewrites.store(0, Ordering::Relaxed);
         core.shared.rates().reset();
         reply.ok();
     });

@@ -18,7 +18,7 @@ pub const HANDLERS: &[(&str, ServerHandler)] =
 type Told = Box<dyn FnOnce(&mut Core, Result<(), String>) + Send>;
 
 fn save(core: &mut Core, token: Token, _: &OwnedRequest) {
-    if !core.claim_save() {
+    if !core.claim_counted_save() {
         return core.refuse(token, "ERR Background save already in progress");
     }
     let from = core.exec.id;
@@ -52,7 +52,7 @@ fn bgsave(core: &mut Core, token: Token, request: &OwnedRequest) {
         return core.reply(token, |reply| reply.status("Background saving scheduled"));
     }
     // One for replicas is one, too.
-    if !core.claim_save() {
+    if !core.claim_counted_save() {
         return core.refuse(token, "ERR Background save already in progress");
     }
     core.reply(token, |reply| reply.status("Background saving started"));
@@ -80,6 +80,15 @@ impl Core {
         }
         self.shared.save.running.store(true, Ordering::Release);
         true
+    }
+
+    /// As [`claim_save`](Self::claim_save), for one that `rdb_saves` counts: that one was asked for, or is due.
+    fn claim_counted_save(&mut self) -> bool {
+        let claimed = self.claim_save();
+        if claimed {
+            self.shared.save.saves.fetch_add(1, Ordering::Relaxed);
+        }
+        claimed
     }
 
     /// As [`save_snapshot`](Self::save_snapshot), by who has claimed it.
@@ -140,7 +149,6 @@ impl Core {
         save.last_try_s.store(self.exec.now.0 / 1000, Ordering::Relaxed);
         if outcome.is_ok() {
             save.last_save_s.store(self.exec.now.0 / 1000, Ordering::Relaxed);
-            save.saves.fetch_add(1, Ordering::Relaxed);
             save.dirty.fetch_sub(dirty_at_cut, Ordering::Relaxed);
         }
         self.judge_saves();
@@ -172,8 +180,8 @@ impl Core {
         let dirty = save.dirty.load(Ordering::Relaxed);
         let may_try = save.last_ok.load(Ordering::Relaxed) || since_try > RETRY_S;
         let due = self.exec.config.save.iter().any(|point| dirty >= point.changes && since >= point.seconds) && dirty > 0;
-        if (due && may_try) || save.wanted.load(Ordering::Relaxed) {
-            self.save_snapshot(Box::new(|_, _| {}));
+        if ((due && may_try) || save.wanted.load(Ordering::Relaxed)) && self.claim_counted_save() {
+            self.save_claimed(Box::new(|_, _| {}));
         }
     }
 
