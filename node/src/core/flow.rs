@@ -392,8 +392,18 @@ impl Core {
     /// Sends a connection off to the log's core, to become a replica there. It leaves as soon as the kernel has let go of it.
     pub(crate) fn leave_for_stream(&mut self, token: Token, request: SyncRequest) {
         let Some(conn) = self.conn(token) else { return };
-        conn.stall = Stall::Leaving;
         conn.leaving = Some(request);
+        self.begin_to_leave(token);
+    }
+
+    /// Sends a replica's connection off to the service thread. It leaves as soon as the kernel has let go of it.
+    pub(crate) fn leave_for_disk(&mut self, token: Token) {
+        self.begin_to_leave(token);
+    }
+
+    fn begin_to_leave(&mut self, token: Token) {
+        let Some(conn) = self.conn(token) else { return };
+        conn.stall = Stall::Leaving;
         if conn.recv_armed {
             self.ring.cancel(tag(Op::Recv, token));
         }
@@ -406,6 +416,10 @@ impl Core {
         self.end_tracking(token);
         let conn = self.conns.remove(token.index as usize);
         self.ring.uninstall(conn.socket);
+        if let Peer::Replica(stream) = &conn.peer {
+            let id = stream.id;
+            return self.on_left_for_disk(id, conn);
+        }
         self.shared.connected_clients.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         let Some(request) = conn.leaving else { return };
         let transport = Transport { fd: conn.fd, tls: conn.tls };

@@ -15,6 +15,7 @@ pub fn of(core: &Core, replication: &Replication) -> Report {
     let (read, applied) = core.stream_offsets();
     let mut report = Report::default();
     write(&mut report, replication, Position { read, applied }, &core.exec.config, core.exec.now);
+    log_on_disk(&mut report, replication, core.shared.aof.log_first.load(Relaxed));
     report
 }
 
@@ -38,7 +39,7 @@ fn write(report: &mut Report, replication: &Replication, position: Position, con
         report.put("min_slaves_good_slaves", replication.good_replicas(now, config.min_replicas_max_lag));
     }
     for (index, replica) in replication.replicas.iter().enumerate() {
-        report.put(&format!("slave{index}"), line_of(replica, now));
+        report.put(&format!("slave{index}"), line_of(replica, replication.log.end(), now));
     }
     let (log, ids) = (&replication.log, &replication.ids);
     report.put("master_failover_state", replication.failover.as_ref().map_or("no-failover", Failover::state_name));
@@ -50,6 +51,14 @@ fn write(report: &mut Report, replication: &Replication, position: Position, con
     report.put("repl_backlog_size", log.backlog_len());
     report.put("repl_backlog_first_byte_offset", if log.is_active() { log.first_byte_offset() } else { Offset(0) });
     report.put("repl_backlog_histlen", if log.is_active() { log.history_len() } else { 0 });
+}
+
+/// What of the log can be sent from files, where there are any.
+fn log_on_disk(report: &mut Report, replication: &Replication, first: u64) {
+    if replication.disk.is_some() && first > 0 {
+        report.put("repl_log_first_byte_offset", first);
+        report.put("repl_log_histlen", (replication.log.end().0 + 1).saturating_sub(first));
+    }
 }
 
 fn link(report: &mut Report, upstream: &Upstream, position: Position, config: &Config, now: UnixMs) {
@@ -80,10 +89,13 @@ fn link(report: &mut Report, upstream: &Upstream, position: Position, config: &C
     report.put_flag("replica_announced", config.replica_announced);
 }
 
-fn line_of(replica: &Replica, now: UnixMs) -> String {
+fn line_of(replica: &Replica, end: Offset, now: UnixMs) -> String {
     let lag_s = if replica.state == ReplicaState::Online { now.0.saturating_sub(replica.acked_at.0) / 1000 } else { 0 };
     let (ip, port, state) = (replica.shown_ip(), replica.port(), replica.state.name());
-    format!("ip={ip},port={port},state={state},offset={},lag={lag_s}", replica.acked)
+    // What follows is ours: where it reads the stream from, and how much of it was not sent yet.
+    let source = if replica.is_on_disk() { "disk" } else { "memory" };
+    let lag_bytes = if replica.state == ReplicaState::Online { end.0.saturating_sub(replica.sent().0) } else { 0 };
+    format!("ip={ip},port={port},state={state},offset={},lag={lag_s},source={source},lag_bytes={lag_bytes}", replica.acked)
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! file appendonly.aof.2.base.rdb seq 2 type b
+//! file appendonly.aof.00000000000000000000.incr.aof seq 2 type h from 0 of <replid> head 23
 //! file written-by-koltso seq 1 type h
 //! file appendonly.aof.00000000000000001042.incr.aof seq 3 type i from 1042 of <replid> head 23
 //! ```
 //!
 //! A line is pairs of a word and its value; Redis skips pairs that it does not know. Ours say where in the log a segment begins:
 //! its first `head` bytes are a `SELECT` that is not of the log, and the byte after them is the first one after offset `from` of
-//! the history `of`. Where that history was another's until an offset, `after <replid> until 1042` says so.
+//! the history `of`. Where that history was another's until an offset, `after <replid> until 1042` says so. A segment of `type h` is
+//! needed for loading no more, but for replicas that were away: nothing is missing between it and what follows it.
 //!
 //! A Redis that goes on with the folder appends to the last segment: then that is not of our log any more. The file that is to be
 //! removed (`type h`), and never was there, has it write the manifest anew, without what it does not know.
@@ -53,8 +55,8 @@ pub struct Listed {
 pub struct Manifest {
     /// The data set at one moment.
     pub base: Option<Listed>,
-    /// Files that are not needed any more and may be there still.
-    pub history: Vec<Vec<u8>>,
+    /// Files that loading does not need any more and that may be there still.
+    pub history: Vec<Listed>,
     /// What happened since then.
     pub segments: Vec<Listed>,
 }
@@ -81,7 +83,7 @@ impl Manifest {
                 b'b' if manifest.base.is_some() => return Err("Found duplicate base file information".to_string()),
                 b'b' => manifest.base = Some(file),
                 b'h' if file.name == MARK => is_ours = true,
-                b'h' => manifest.history.push(file.name),
+                b'h' => manifest.history.push(file),
                 b'i' if manifest.segments.last().is_some_and(|last| last.seq >= file.seq) => {
                     return Err("Found a non-monotonic sequence number".to_string());
                 }
@@ -91,7 +93,7 @@ impl Manifest {
         }
         if !is_ours {
             // Who wrote this does not begin a segment where the history changes.
-            manifest.segments.iter_mut().for_each(|segment| segment.place = None);
+            manifest.segments.iter_mut().chain(&mut manifest.history).for_each(|segment| segment.place = None);
         }
         Ok(manifest)
     }
@@ -110,15 +112,18 @@ impl Manifest {
         if let Some(base) = &self.base {
             put(&base.name, format!(" seq {} type b\n", base.seq));
         }
-        for name in self.history.iter().map(Vec::as_slice).chain([MARK]) {
-            put(name, " seq 1 type h\n".to_string());
-        }
-        for file in &self.segments {
-            let place = file.place.map_or_else(String::new, |Place { from, of, after, head }| {
+        let place_of = |file: &Listed| {
+            file.place.map_or_else(String::new, |Place { from, of, after, head }| {
                 let after = after.map_or_else(String::new, |(of, until)| format!(" after {of} until {until}"));
                 format!(" from {from} of {of} head {head}{after}")
-            });
-            put(&file.name, format!(" seq {} type i{place}\n", file.seq));
+            })
+        };
+        for file in &self.history {
+            put(&file.name, format!(" seq {} type h{}\n", file.seq, place_of(file)));
+        }
+        put(MARK, " seq 1 type h\n".to_string());
+        for file in &self.segments {
+            put(&file.name, format!(" seq {} type i{}\n", file.seq, place_of(file)));
         }
         text
     }
@@ -130,7 +135,7 @@ impl Manifest {
 
     /// Whether it names such a file.
     pub fn names(&self, name: &[u8]) -> bool {
-        self.files().any(|file| file.name == name) || self.history.iter().any(|other| other == name)
+        self.files().chain(&self.history).any(|file| file.name == name)
     }
 
     /// A new base file: its number is one above the last.
@@ -187,7 +192,9 @@ mod tests {
     #[test]
     fn what_was_written_is_read_again() {
         let stem = b"append only.aof";
-        let mut manifest = Manifest { history: vec![b"old".to_vec()], ..Manifest::default() };
+        let place = Place { from: Offset(0), of: replid(), after: None, head: 23 };
+        let old = |place| Listed { name: b"old".to_vec(), seq: 1, place };
+        let mut manifest = Manifest { history: vec![old(None), old(Some(place))], ..Manifest::default() };
         manifest.base = Some(manifest.next_base(stem));
         for (from, after) in [(0, None), (1042, None), (1042, Some((ReplId::NONE, Offset(1000))))] {
             let place = Place { from: Offset(from), of: replid(), after, head: 23 };

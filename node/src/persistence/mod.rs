@@ -12,17 +12,20 @@
 //!
 //! - [`manifest`], [`units`]: the formats, without I/O; [`files`]: the folder
 //! - [`writer`]: the task that writes; [`feed`]: handing it the log's blocks, and holding replies until they are on disk
+//! - [`shelf`]: which bytes of the log are in files; [`catch_up`]: sending them to replicas that were away
 //! - [`rewrite`]: a snapshot takes the place of what is there; [`load`], [`replay`]: reading it at the start
 //!
 //! *Invariant*: the manifest never names what is not whole. New files are written and forced to disk first; then the manifest is
 //! replaced; then old files go. Only the last segment may end in the middle of something.
 
+pub mod catch_up;
 mod feed;
 mod files;
 pub mod load;
 mod manifest;
 mod replay;
 mod rewrite;
+pub mod shelf;
 mod status;
 mod units;
 pub mod writer;
@@ -90,7 +93,7 @@ impl AppendOnly {
 
 impl Core {
     /// On the log's core: asks the writer for something.
-    fn ask_writer(&mut self, order: Order) {
+    pub(crate) fn ask_writer(&mut self, order: Order) {
         if self.append_only.writer.is_none() {
             let (sender, orders) = unbounded_channel();
             self.service.send(ServiceCommand::Persist(Home::of(&self.exec.config), orders));
@@ -155,7 +158,13 @@ impl Core {
                     }
                 }
             }
-            _ => self.set_phase(self.append_only.phase),
+            (_, phase) => {
+                self.set_phase(phase);
+                if self.append_only.writer.is_some() {
+                    // How much is kept for replicas may have changed.
+                    self.ask_writer(Order::Sweep);
+                }
+            }
         }
     }
 

@@ -60,6 +60,10 @@ pub struct Status {
     pub base_len: AtomicU64,
     /// Bytes that the disk has not been given yet.
     pub waiting_len: AtomicU64,
+    /// The offset of the first byte of the log that is in a file and can be read there; 0 = there is none.
+    pub log_first: AtomicU64,
+    /// The offset of the first byte that somebody needs from there; 0 = nobody does.
+    pub needed_first: AtomicU64,
     /// Batches that were handed to the log.
     pushed: AtomicTicket,
     /// Those that are on disk.

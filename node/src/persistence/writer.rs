@@ -11,6 +11,7 @@ mod segments;
 
 use super::files::Home;
 use super::manifest::{Listed, Manifest};
+use super::shelf::Shelf;
 use crate::config::AppendFsync;
 use crate::core::Core;
 use crate::logging::{notice, warning};
@@ -20,6 +21,7 @@ use koltso_proto::id::{DbIndex, Offset, ReplId};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -49,6 +51,8 @@ pub enum Order {
     End(Told),
     /// Write no more; what has not been written need not be.
     Discard,
+    /// Remove files that nobody needs any more.
+    Sweep,
 }
 
 /// A segment that begins.
@@ -102,12 +106,13 @@ struct Rewrite {
 }
 
 /// The writer's task.
-pub async fn run(home: Home, orders: UnboundedReceiver<Order>, surroundings: Surroundings) {
+pub async fn run(home: Home, orders: UnboundedReceiver<Order>, shelf: Rc<Shelf>, surroundings: Surroundings) {
     let writer = Writer {
         home,
         orders,
         later: VecDeque::new(),
         surroundings,
+        shelf,
         manifest: None,
         segment: None,
         rewrite: None,
@@ -125,6 +130,7 @@ struct Writer {
     /// Orders that were taken from the queue and wait.
     later: VecDeque<Order>,
     surroundings: Surroundings,
+    shelf: Rc<Shelf>,
     /// What the manifest on disk says, once it was looked at.
     manifest: Option<Manifest>,
     segment: Option<Segment>,
@@ -171,12 +177,14 @@ impl Writer {
                     self.tell(told, outcome, "the append only file cannot be forced to disk");
                 }
                 Order::Discard => self.leave(),
+                Order::Sweep => self.sweep().await,
             }
         }
     }
 
     fn leave(&mut self) {
         (self.segment, self.rewrite, self.lost) = (None, None, false);
+        self.shelf.clear();
     }
 
     /// The next order; syncs meanwhile when that is due. `None` when the node stops.
@@ -334,6 +342,7 @@ impl Writer {
         let (written, synced) = (segment.end, self.synced);
         let waits = self.policy() == AppendFsync::Always && !self.spares_disk();
         let settled = if waits { synced } else { written };
+        self.shelf.advance(written, settled);
         let progress = Progress { lineage: segment.lineage, written, synced, settled };
         self.surroundings.on_log_core(move |core| core.on_disk_progress(progress));
     }
@@ -358,6 +367,7 @@ impl Writer {
     fn lose(&mut self, why: String) {
         self.fail(why);
         self.rewrite = None;
+        self.shelf.clear();
         if let Some(segment) = self.segment.take() {
             self.lost = true;
             self.surroundings.on_log_core(move |core| core.on_disk_lost(segment.lineage));

@@ -6,6 +6,7 @@
 
 mod apply;
 pub mod failover;
+mod from_disk;
 pub mod link;
 pub mod log;
 mod parting;
@@ -214,8 +215,7 @@ impl Replication {
 
     /// The earliest position that a replica, or the disk, still needs.
     pub fn pinned(&self) -> Option<Offset> {
-        let replicas = self.replicas.iter().filter(|r| r.state != ReplicaState::WaitBgsave).map(|replica| replica.cursor);
-        replicas.chain(self.disk.as_ref().map(|disk| disk.handed)).min()
+        self.replicas.iter().filter_map(Replica::pins).chain(self.disk.as_ref().map(|disk| disk.handed)).min()
     }
 
     /// How many replicas acknowledged something within the last `max_lag_s` seconds.

@@ -32,6 +32,9 @@ impl Core {
         let mut count = 0;
         for replica in replication.replicas.iter_mut().filter(|replica| replica.state != ReplicaState::WaitBgsave) {
             replica.until = replica.until.or(Some(end));
+            if let Some(from_disk) = &replica.from_disk {
+                from_disk.reading.end_at(end);
+            }
             count += 1;
         }
         if count > 0 {

@@ -13,7 +13,7 @@
 use super::Replication;
 use super::stream::{Handoff, Parked, Replica, ReplicaState, SyncRequest, ip_of, name_in_logs};
 use super::waiters::GETACK;
-use crate::connection::{Closing, Peer, Session, Token};
+use crate::connection::{Closing, Peer, Session, Stall, Token};
 use crate::core::Core;
 use crate::logging::notice;
 use crate::service::Order;
@@ -67,8 +67,8 @@ impl Core {
         notice(&format!("Replica {name} asks for synchronization"));
         if let SyncRequest::Psync { replid: Some(replid), offset, .. } = request {
             let at = Offset(offset.saturating_sub(1).max(0) as u64);
-            if !session.replica.rdb_only && replication.ids.include(replid, offset) && offset >= 1 && replication.log.covers(at)
-            {
+            let is_ours = !session.replica.rdb_only && replication.ids.include(replid, offset) && offset >= 1;
+            if is_ours && replication.log.covers(at) {
                 let len = replication.log.end().0 - at.0;
                 notice(&format!(
                     "Partial resynchronization request from {name} accepted. Sending {len} bytes of backlog starting from offset {offset}."
@@ -76,15 +76,29 @@ impl Core {
                 add(&self.shared.counters.sync_partial_ok, 1);
                 return self.continue_replica(transport, session, leftover, at);
             }
+            if is_ours && self.disk_has(at) {
+                notice(&format!(
+                    "Partial resynchronization request from {name}: what it lacks from offset {offset} on is sent from disk."
+                ));
+                return self.continue_from_disk(transport, session, leftover, request);
+            }
+            let Some(replication) = &self.replication else { return };
             notice(&format!(
                 "Partial resynchronization not accepted for {name}: asked for offset {offset} of {replid}, here are {}..={} of {}",
                 replication.log.first_byte_offset(),
                 replication.log.end(),
                 replication.ids.current
             ));
+        }
+        self.copy_to(transport, session, request);
+    }
+
+    /// A replica waits for a cut.
+    pub(super) fn copy_to(&mut self, transport: Transport, session: Session, request: SyncRequest) {
+        if let SyncRequest::Psync { replid: Some(_), .. } = request {
             add(&self.shared.counters.sync_partial_err, 1);
         }
-        notice(&format!("Full resync requested by replica {name}"));
+        notice(&format!("Full resync requested by replica {}", name_in_logs(&session)));
         add(&self.shared.counters.sync_full, 1);
         let mut replica = self.new_replica(&session);
         replica.plain_sync = request == SyncRequest::Sync;
@@ -103,7 +117,7 @@ impl Core {
         self.feed(token, handoff.leftover);
     }
 
-    fn new_replica(&mut self, session: &Session) -> Replica {
+    pub(super) fn new_replica(&mut self, session: &Session) -> Replica {
         let now = self.exec.now;
         let id = self.replication.as_mut().map_or(0, |replication| replication.next_id());
         let ip = ip_of(&session.addr).to_string();
@@ -122,13 +136,16 @@ impl Core {
             plain_sync: false,
             soft_limit_since: None,
             resumes_at: None,
+            let_go: false,
+            from_disk: None,
+            leftover: Vec::new(),
             on_disk: Offset(0),
             until: None,
         }
     }
 
     /// Gives bytes that came with a socket to its connection, and lets it receive more.
-    fn feed(&mut self, token: Token, bytes: Vec<u8>) {
+    pub(super) fn feed(&mut self, token: Token, bytes: Vec<u8>) {
         if let Some(conn) = self.conn(token) {
             conn.pending = bytes.into();
         }
@@ -218,20 +235,27 @@ impl Core {
         let Some(replication) = &mut self.replication else { return };
         let end = replication.stream_end(&self.shared.aof);
         let mut sends: Vec<(Token, Vec<Bytes>)> = Vec::new();
-        let mut some_part = false;
+        let (mut some_part, mut gone) = (false, Vec::new());
+        let first = replication.log.before_first();
         for replica in &replication.replicas {
             some_part |= replica.until.is_some();
             let Some(token) = replica.token.filter(|_| !replica.hold_until_ack) else { continue };
             let Some(conn) = self.conns.get(token.index as usize) else { continue };
-            let ready = conn.closing == Closing::No && !conn.output.is_sending() && conn.output.reply.buf.is_empty();
+            let stays = conn.closing == Closing::No && conn.stall != Stall::Leaving;
+            let ready = stays && !conn.output.is_sending() && conn.output.reply.buf.is_empty();
             let end = replica.until.map_or(end, |until| until.min(end));
-            if ready && replica.cursor < end {
+            if ready && replica.cursor < end.min(first) {
+                gone.push(token);
+            } else if ready && replica.cursor < end {
                 let len_max = SEND_LEN_MAX.min((end.0 - replica.cursor.0) as usize);
                 sends.push((token, replication.log.read(replica.cursor, len_max, SEND_PIECES_MAX)));
             }
         }
         for (token, pieces) in sends {
             self.send_pieces(token, pieces);
+        }
+        for token in gone {
+            self.move_to_disk(token);
         }
         if some_part {
             self.close_parted();
@@ -323,7 +347,7 @@ impl Core {
         }));
     }
 
-    /// Disconnects replicas at once that are behind by more than the hard limit.
+    /// Lets go of replicas at once that are behind by more than the hard limit.
     fn drop_slow_replicas(&mut self) {
         let config = &self.exec.config;
         let hard = config.client_output_buffer_limit.replica.hard;
@@ -331,41 +355,53 @@ impl Core {
         // What waits for the disk is not the replica's to fetch.
         let end = replication.stream_end(&self.shared.aof).0;
         let limit = hard.max(replication.log.backlog_len());
-        let mut reading = replication.replicas.iter().filter(|replica| replica.state != ReplicaState::WaitBgsave);
-        if hard > 0 && reading.any(|replica| end.saturating_sub(replica.cursor.0) > limit) {
+        let mut pins = replication.replicas.iter().filter_map(Replica::pins);
+        if hard > 0 && pins.any(|at| end.saturating_sub(at.0) > limit) {
             self.drop_bad_replicas(config.repl_timeout);
         }
     }
 
+    /// Lets go of replicas that are too far behind: what they lack is on disk, or they are disconnected. Those are as well that say nothing.
     fn drop_bad_replicas(&mut self, timeout_s: u64) {
         let now = self.exec.now;
         let limit = self.exec.config.client_output_buffer_limit.replica;
+        let Some(replication) = &self.replication else { return };
+        let on_disk: Vec<bool> = replication.replicas.iter().map(|replica| self.disk_has(replica.cursor)).collect();
         let Some(replication) = &mut self.replication else { return };
         let end = replication.stream_end(&self.shared.aof);
         let backlog = replication.log.backlog_len();
         let mut bad = Vec::new();
-        for replica in &mut replication.replicas {
+        for (replica, on_disk) in replication.replicas.iter_mut().zip(on_disk) {
             if replica.state == ReplicaState::WaitBgsave {
                 continue;
             }
-            let lag = end.0.saturating_sub(replica.cursor.0);
+            // As soon as nothing more than the backlog has to stay for it, everything does again.
+            replica.let_go &= end.0.saturating_sub(replica.cursor.0) > backlog;
+            let lag = replica.pins().map_or(0, |at| end.0.saturating_sub(at.0));
             let over_hard = limit.hard > 0 && lag > limit.hard.max(backlog);
             let over_soft = limit.soft > 0 && lag > limit.soft.max(backlog);
             replica.soft_limit_since = if over_soft { replica.soft_limit_since.or(Some(now)) } else { None };
             let soft_for = replica.soft_limit_since.map_or(0, |since| now.0.saturating_sub(since.0));
             let silent = replica.token.is_some() && now.0.saturating_sub(replica.acked_at.0) > timeout_s.saturating_mul(1000);
             if over_hard || (over_soft && soft_for > limit.soft_seconds.saturating_mul(1000)) {
-                bad.push((
-                    replica.id,
-                    replica.name(),
-                    replica.token,
-                    "it is behind by more than client-output-buffer-limit allows",
-                ));
-                add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
+                if let Some(from_disk) = &replica.from_disk {
+                    from_disk.reading.meet_later();
+                } else if on_disk {
+                    replica.let_go = true;
+                    notice(&format!(
+                        "Replica {} is far behind: what it lacks is sent from disk when it reads again",
+                        replica.name()
+                    ));
+                } else {
+                    const WHY: &str = "it is behind by more than client-output-buffer-limit allows";
+                    bad.push((replica.id, replica.name(), replica.token, WHY));
+                    add(&self.shared.counters.client_output_buffer_limit_disconnections, 1);
+                }
             } else if silent {
                 bad.push((replica.id, replica.name(), replica.token, "it has been silent for longer than repl-timeout"));
             }
         }
+        self.need_on_disk();
         for (id, name, token, why) in bad {
             notice(&format!("Disconnecting replica {name}: {why}"));
             match token {

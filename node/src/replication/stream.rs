@@ -1,6 +1,7 @@
 //! A replica of this node: what it has said of itself, how far it has come, and how it moves between cores.
 
 use super::Replication;
+use super::from_disk::FromDisk;
 use crate::connection::{Session, Token};
 use crate::persistence::{Disk, Status};
 use crate::tls::Transport;
@@ -117,6 +118,12 @@ pub struct Replica {
     pub soft_limit_since: Option<UnixMs>,
     /// The log's end when it came back; until it has reached that, it catches up.
     pub resumes_at: Option<Offset>,
+    /// Whether it lags so far that nothing stays in memory for it; what it lacks is on disk.
+    pub let_go: bool,
+    /// Its way through the files, while it is sent what is there.
+    pub from_disk: Option<FromDisk>,
+    /// What it had sent that was not read to its end when its socket left.
+    pub leftover: Vec<u8>,
     /// The history that it knows ends there: it is sent no more than that, and then disconnected.
     pub until: Option<Offset>,
 }

@@ -23,8 +23,11 @@ pub use migrate::{Arrivals, Departing, MigrateJob, Target};
 pub use rdb_out::ReplicationAux;
 pub use save::SaveJob;
 pub use sync::{Member, MemberEnd, Order, SyncJob};
+pub use wire::Wire;
 
 use crate::core::Message;
+use crate::persistence::catch_up::{self, CatchUpJob};
+use crate::persistence::shelf::Shelf;
 use crate::persistence::{self, Home, ReplayJob, writer};
 use crate::reactor::inbox::Sender;
 use crate::shard::value::Value;
@@ -48,6 +51,8 @@ pub enum ServiceCommand {
     Migrate(MigrateJob),
     /// Write the append-only file in this folder, as is ordered.
     Persist(Home, UnboundedReceiver<writer::Order>),
+    /// Send a replica of the log what is in files.
+    CatchUp(CatchUpJob),
     /// Read and apply it.
     Replay(ReplayJob),
     /// Drop a long string, which takes time because its pages go back to the kernel.
@@ -115,6 +120,7 @@ pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings, started: &
     let _ = started.send(Ok(()));
     runtime.block_on(async move {
         let sockets = Rc::<migrate::Sockets>::default();
+        let shelf = Rc::new(Shelf::new(surroundings.shared.clone()));
         drop(tokio_uring::spawn(Rc::clone(&sockets).close_idle(surroundings.clone())));
         while let Some(command) = commands.recv().await {
             let surroundings = surroundings.clone();
@@ -122,7 +128,10 @@ pub fn run(mut commands: ServiceReceiver, surroundings: Surroundings, started: &
                 ServiceCommand::Sync(job) => drop(tokio_uring::spawn(sync::run(job, surroundings))),
                 ServiceCommand::Save(job) => drop(tokio_uring::spawn(save::run(job, surroundings))),
                 ServiceCommand::Link(job) => drop(tokio_uring::spawn(handshake::run(job, surroundings))),
-                ServiceCommand::Persist(home, orders) => drop(tokio_uring::spawn(writer::run(home, orders, surroundings))),
+                ServiceCommand::Persist(home, orders) => {
+                    drop(tokio_uring::spawn(writer::run(home, orders, Rc::clone(&shelf), surroundings)));
+                }
+                ServiceCommand::CatchUp(job) => drop(tokio_uring::spawn(catch_up::run(job, Rc::clone(&shelf), surroundings))),
                 ServiceCommand::Replay(job) => drop(tokio_uring::spawn(persistence::load::run(job, surroundings))),
                 ServiceCommand::Load(job) => drop(tokio_uring::spawn(load::run(job, surroundings))),
                 ServiceCommand::Migrate(job) => {

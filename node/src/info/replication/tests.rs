@@ -29,6 +29,9 @@ fn replica(state: ReplicaState) -> Replica {
         plain_sync: false,
         soft_limit_since: None,
         resumes_at: None,
+        let_go: false,
+        from_disk: None,
+        leftover: Vec::new(),
         on_disk: Offset(0),
         until: None,
     }
@@ -72,8 +75,14 @@ fn fields_of_a_primary_stand_in_the_order_that_sentinel_knows() {
     let before = ["role", "connected_slaves", "min_slaves_good_slaves", "slave0", "slave1"];
     assert_eq!(names(report.clone()), [&before[..], &HISTORY].concat());
     let text = report.into_text();
-    assert!(text.contains("\r\nslave0:ip=10.0.0.2,port=6380,state=online,offset=40,lag=2\r\n"), "{text}");
-    assert!(text.contains("\r\nslave1:ip=10.0.0.2,port=6380,state=wait_bgsave,offset=40,lag=0\r\n"), "{text}");
+    assert!(
+        text.contains("\r\nslave0:ip=10.0.0.2,port=6380,state=online,offset=40,lag=2,source=memory,lag_bytes=0\r\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\r\nslave1:ip=10.0.0.2,port=6380,state=wait_bgsave,offset=40,lag=0,source=memory,lag_bytes=0\r\n"),
+        "{text}"
+    );
     assert!(text.contains("\r\nrepl_backlog_first_byte_offset:0\r\n"), "{text}");
 }
 

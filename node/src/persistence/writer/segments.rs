@@ -2,7 +2,10 @@
 //! replaced when what it names is on disk, and what it does not name any more goes after that.
 
 use super::{Begin, Rewrite, Segment, Writer, error_text};
+use crate::logging::warning;
 use crate::persistence::manifest::{Listed, Manifest, Place};
+use crate::persistence::shelf::Stored;
+use koltso_proto::id::Offset;
 use std::io;
 use std::sync::atomic::Ordering;
 use tokio_uring::fs::File;
@@ -55,6 +58,11 @@ impl Writer {
             rewrite.segments.retain(|segment| emptied.as_ref().is_none_or(|emptied| segment.name != emptied.name));
             rewrite.segments.push(listed.clone());
         }
+        let stored = Stored { name: listed.name.clone(), from, head: place.head, end: from };
+        match &self.segment {
+            Some(_) if continues => self.shelf.add(stored, emptied.as_ref().map(|emptied| &emptied.name[..])),
+            _ => self.shelf.fill(&self.home, lineage, if continues { self.stored_before(stored) } else { vec![stored] }),
+        }
         if let Some(emptied) = emptied {
             let _ = std::fs::remove_file(self.home.path(&emptied.name));
         }
@@ -63,7 +71,20 @@ impl Writer {
         self.segment = Some(Segment { file, listed, len: place.head, end: from, lineage, is_listed });
         self.measure();
         self.report();
+        self.sweep().await;
         Ok(())
+    }
+
+    /// The segments that were there when the node started, and the one that continues them.
+    fn stored_before(&self, stored: Stored) -> Vec<Stored> {
+        let files = self.manifest.iter().flat_map(|manifest| manifest.history.iter().chain(&manifest.segments));
+        let before = files.filter(|file| file.name != stored.name);
+        // One that is no part of the log ends what can be read.
+        let gap = Stored { name: Vec::new(), from: Offset(u64::MAX), head: 0, end: Offset(u64::MAX) };
+        let before = before.map(|file| Stored::of(file, self.home.len_of(&file.name)).unwrap_or_else(|| gap.clone()));
+        let mut all: Vec<Stored> = before.collect();
+        all.push(stored);
+        all
     }
 
     /// Puts a base into the place of everything before its cut.
@@ -81,6 +102,8 @@ impl Writer {
         if let Some(rewrite) = &self.rewrite {
             manifest.segments.clone_from(&rewrite.segments);
         }
+        let files = before.history.iter().chain(&before.segments);
+        manifest.history = files.filter(|file| !manifest.names(&file.name) && self.shelf.keeps(&file.name)).cloned().collect();
         if let Some(base_file) = &manifest.base {
             std::fs::rename(base, self.home.path(&base_file.name))?;
         }
@@ -93,16 +116,45 @@ impl Writer {
         }
         // Not before the new manifest is there to stay.
         self.home.sync().await?;
-        let old = before.files().map(|file| &file.name).chain(&before.history);
-        for name in old.filter(|name| !manifest.names(name)) {
-            let _ = std::fs::remove_file(self.home.path(name));
-        }
+        self.remove(before.files().chain(&before.history));
         self.measure();
         let aof = &self.surroundings.shared.aof;
         aof.base_len.store(aof.current_len.load(Ordering::Relaxed), Ordering::Relaxed);
         self.recover();
         self.report();
         Ok(())
+    }
+
+    /// Removes the files that the manifest does not name any more, and which are gone for whoever reads the log from them.
+    fn remove<'a>(&self, files: impl Iterator<Item = &'a Listed>) {
+        let Some(manifest) = &self.manifest else { return };
+        let old: Vec<&[u8]> = files.map(|file| &file.name[..]).filter(|name| !manifest.names(name)).collect();
+        self.shelf.take_off(|name| old.contains(&name));
+        for name in old {
+            let _ = std::fs::remove_file(self.home.path(name));
+        }
+    }
+
+    /// Removes what loading does not need, and nobody reads the log from.
+    pub(super) async fn sweep(&mut self) {
+        let Some(before) = self.manifest.clone() else { return };
+        let mut manifest = before.clone();
+        manifest.history.retain(|file| self.shelf.keeps(&file.name));
+        if manifest.history.len() == before.history.len() {
+            return;
+        }
+        let outcome = match self.home.put_manifest(&manifest).await {
+            Ok(()) => self.home.sync().await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => {
+                self.manifest = Some(manifest);
+                self.remove(before.history.iter());
+            }
+            // It is tried again. What is still named may be there or not.
+            Err(error) => warning(&format!("Old segments of the append only file cannot be removed: {error}")),
+        }
     }
 
     /// What the manifest on disk says.

@@ -112,7 +112,8 @@ impl Core {
         let lag = match (&conn.peer, &self.replication) {
             (Peer::Replica(stream), Some(replication)) => {
                 let replica = replication.replicas.iter().find(|replica| replica.id == stream.id);
-                replica.map_or(0, |replica| replication.log.end().0.saturating_sub(replica.cursor.0))
+                let held = replica.and_then(|replica| replica.pins());
+                held.map_or(0, |at| replication.log.end().0.saturating_sub(at.0))
             }
             _ => 0,
         };
