@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use koltso_tests::client::encode;
 use koltso_tests::wait::must;
-use koltso_tests::{Client, Server, Value, eventually, with_cores};
+use koltso_tests::{Client, Kind, Server, Value, eventually, with_cores};
 
 /// Keys that lie on different cores, of three.
 const SPREAD: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -87,6 +87,41 @@ fn the_hard_limit_ends_a_client_that_does_not_read() {
             assert_eq!(reader.pipeline_raw(&repeat(&["GET", "big"], 5), 5).len(), 5);
         }
     });
+}
+
+#[test]
+fn the_hard_limit_ends_a_client_in_the_midst_of_a_reply_without_end() {
+    let check = |kind| {
+        let server = Server::start(kind);
+        let mut admin = server.client();
+        admin.must(&["CONFIG", "SET", "client-output-buffer-limit", "normal 1mb 0 0"]);
+        let member = "m".repeat(1000);
+        let before = server.resident();
+        for key in SPREAD {
+            let make: [&[&str]; 3] = [&["HSET", key, &member, "v"], &["SADD", key, &member], &["ZADD", key, "1", &member]];
+            let asked: [&[&str]; 3] = [
+                &["HRANDFIELD", key, "-4611686018427387903", "WITHVALUES"],
+                &["SRANDMEMBER", key, "-9223372036854775807"],
+                &["ZRANDMEMBER", key, "-4611686018427387903", "WITHSCORES"],
+            ];
+            for (make, asked) in make.into_iter().zip(asked) {
+                admin.must(make);
+                for protocol in ["2", "3"] {
+                    let mut client = server.client();
+                    client.must(&["HELLO", protocol]);
+                    let id = client.must(&["CLIENT", "ID"]).int().to_string();
+                    client.send_raw(&encode(asked)).unwrap();
+                    soon("the client is gone", || admin.must(&["CLIENT", "LIST", "ID", &id]).text().is_empty());
+                }
+                admin.must(&["DEL", key]);
+                // Of what is not there, there is nothing to say.
+                assert_eq!(admin.must(asked), Value::Array(vec![]));
+            }
+        }
+        assert!(server.resident() < before + (512 << 20), "{} and {}", before, server.resident());
+    };
+    check(Kind::Redis);
+    with_cores(check);
 }
 
 #[test]

@@ -7,15 +7,10 @@ use super::Ctx;
 use super::errors::{self, Error, Outcome};
 use super::parse::{self, ScanOptions};
 use crate::shard::value::{Hash, List, Set, Thresholds, Value, ValueMut, ValueRef, Zset};
-use ahash::AHashSet;
 use koltso_proto::listpack::Element;
 use koltso_proto::resp::{Args, Reply};
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use rand::{RngExt, SeedableRng};
-
-/// The most elements that a command draws with repetitions. Servers without such a limit are kept busy for hours by one
-/// number.
-const DRAWS_MAX: usize = 1 << 24;
 
 /// The four types that hold elements.
 pub trait Collection: Default + Clone {
@@ -189,74 +184,6 @@ pub fn put_element(reply: &mut Reply, element: Element<'_>) {
 /// Randomness of its own, for use while the context is borrowed.
 pub fn rng(cx: &mut Ctx<'_>) -> SmallRng {
     SmallRng::from_rng(cx.rng)
-}
-
-/// How many elements at random a command asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Draw {
-    /// This many, each at most once.
-    Distinct(usize),
-    /// This many, each as often as it is drawn.
-    Repeated(usize),
-}
-
-impl Draw {
-    /// The count of `SRANDMEMBER`, `HRANDFIELD` and `ZRANDMEMBER`: negative for repetitions. `pairs` if each comes with a second
-    /// element.
-    ///
-    /// # Errors
-    /// The count is no integer, or more than is answered.
-    pub fn parse(text: &[u8], pairs: bool) -> Outcome<Self> {
-        let count = parse::int(text)?;
-        if count == i64::MIN {
-            return Err(out_of_range(-i64::MAX, i64::MAX));
-        }
-        if pairs && count.unsigned_abs() > i64::MAX as u64 / 2 {
-            return Err(OUT_OF_RANGE);
-        }
-        if count >= 0 {
-            return Ok(Draw::Distinct(count as usize));
-        }
-        let draws = count.unsigned_abs() as usize;
-        if draws > DRAWS_MAX { Err(OUT_OF_RANGE) } else { Ok(Draw::Repeated(draws)) }
-    }
-
-    /// Draws from `len` elements: `all` gives all of them, `one` any, and `name` what tells them apart.
-    pub fn from<'a, X: Copy, I: Iterator<Item = X>>(
-        self,
-        rng: &mut SmallRng,
-        len: usize,
-        all: impl FnOnce() -> I,
-        one: impl Fn(&mut SmallRng) -> Option<X>,
-        name: impl Fn(X) -> Element<'a>,
-    ) -> Vec<X> {
-        match self {
-            Draw::Repeated(count) => (0..count).map_while(|_| one(rng)).collect(),
-            Draw::Distinct(count) if count >= len => all().collect(),
-            // When much of it is wanted, shuffling all is quicker than drawing again what was drawn already.
-            Draw::Distinct(count) if count > len / 3 => {
-                let mut drawn: Vec<X> = all().collect();
-                for at in 0..count.min(drawn.len()) {
-                    let other = rng.random_range(at..drawn.len());
-                    drawn.swap(at, other);
-                }
-                drawn.truncate(count);
-                drawn
-            }
-            Draw::Distinct(count) => {
-                let mut seen = AHashSet::new();
-                let mut drawn = Vec::with_capacity(count);
-                while drawn.len() < count
-                    && let Some(element) = one(rng)
-                {
-                    if seen.insert(name(element).to_vec()) {
-                        drawn.push(element);
-                    }
-                }
-                drawn
-            }
-        }
-    }
 }
 
 /// A count beyond what is answered.

@@ -5,6 +5,7 @@
 pub mod bitmaps;
 mod collections;
 mod ctx;
+mod draw;
 pub mod errors;
 pub mod generic;
 pub mod geo;

@@ -1,6 +1,7 @@
 //! `HRANDFIELD`.
 
-use crate::commands::collections::{Draw, put_element, read_into, rng};
+use crate::commands::collections::{put_element, read_into, rng};
+use crate::commands::draw::{Draw, Room};
 use crate::commands::errors::{self, Outcome};
 use crate::commands::{Ctx, parse};
 use crate::shard::value::Hash;
@@ -23,22 +24,21 @@ pub fn hrandfield(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         return Err(errors::SYNTAX);
     }
     let draw = Draw::parse(args.get(2), with_values)?;
+    let room = Room::of(cx);
     let (hash, reply) = read_into::<Hash>(cx, args.get(1))?;
     let Some(hash) = hash else {
         reply.array(0);
         return Ok(());
     };
-    let drawn = draw.from(&mut rng, hash.len(), || hash.iter(), |rng| hash.random(rng), |(field, _)| field);
-    let flat = with_values && !reply.resp3;
-    reply.array(if flat { 2 * drawn.len() } else { drawn.len() });
-    for (field, value) in drawn {
-        if with_values && reply.resp3 {
+    let nested = with_values && reply.resp3;
+    let width = if with_values && !nested { 2 } else { 1 };
+    draw.put(hash, &mut rng, room, reply, width, |reply, (field, value)| {
+        if nested {
             reply.array(2);
         }
         put_element(reply, field);
         if with_values {
             put_element(reply, value);
         }
-    }
-    Ok(())
+    })
 }

@@ -90,6 +90,7 @@ fn fields_at_random() {
             ("HRANDFIELD h 0", "[]"),
             ("HRANDFIELD none", "nil"),
             ("HRANDFIELD none 3", "[]"),
+            ("HRANDFIELD none -9223372036854775807", "[]"),
             ("HRANDFIELD h x", NOT_INTEGER),
             ("HRANDFIELD h x foo", NOT_INTEGER),
             ("HRANDFIELD h 1 foo", "-ERR syntax error"),

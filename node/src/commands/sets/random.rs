@@ -1,6 +1,7 @@
 //! Members at random. What was drawn is what is propagated.
 
-use crate::commands::collections::{self, Draw, put_element, read_into, rng};
+use crate::commands::collections::{self, put_element, read_into, rng};
+use crate::commands::draw::{self, Draw, Room};
 use crate::commands::errors::{self, Outcome};
 use crate::commands::{Ctx, parse};
 use crate::shard::value::Set;
@@ -54,8 +55,7 @@ fn pop_many(cx: &mut Ctx<'_>, key: &[u8], count: usize) -> Outcome {
     }
     let mut rng = rng(cx);
     let popped = collections::edit(cx, key, |set: &mut Set, _| {
-        let drawn = Draw::Distinct(count).from(&mut rng, len, || set.iter(), |rng| set.random(rng), |member| member);
-        let drawn: Vec<Vec<u8>> = drawn.iter().map(|member| member.to_vec()).collect();
+        let drawn: Vec<Vec<u8>> = draw::distinct(set, count, &mut rng).iter().map(|member| member.to_vec()).collect();
         drawn.iter().for_each(|member| {
             set.remove(member);
         });
@@ -86,11 +86,12 @@ pub fn srandmember(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         }
         3 => {
             let draw = Draw::parse(args.get(2), false)?;
+            let room = Room::of(cx);
             let (set, reply) = read_into::<Set>(cx, args.get(1))?;
-            let drawn = set.map(|set| draw.from(&mut rng, set.len(), || set.iter(), |rng| set.random(rng), |member| member));
-            let drawn = drawn.unwrap_or_default();
-            reply.array(drawn.len());
-            drawn.into_iter().for_each(|member| put_element(reply, member));
+            match set {
+                Some(set) => draw.put(set, &mut rng, room, reply, 1, put_element)?,
+                None => reply.array(0),
+            }
         }
         _ => return Err(errors::SYNTAX),
     }

@@ -59,16 +59,23 @@ pub const HANDLERS: &[(&str, Handler)] = &[
 
 /// Replies with members, in RESP3 each in an array with its score if scores are wanted. `len` is their number.
 fn put_members<'a>(reply: &mut Reply, len: usize, members: impl Iterator<Item = (Element<'a>, f64)>, with_scores: bool) {
-    let pairs = with_scores && reply.resp3;
-    reply.array(if with_scores && !pairs { 2 * len } else { len });
-    for (member, score) in members {
-        if pairs {
-            reply.array(2);
-        }
-        put_element(reply, member);
-        if with_scores {
-            reply.double(score);
-        }
+    reply.array(members_width(reply, with_scores) * len);
+    members.for_each(|member| put_member(reply, member, with_scores));
+}
+
+/// How many replies each member is in an array of them.
+fn members_width(reply: &Reply, with_scores: bool) -> usize {
+    if with_scores && !reply.resp3 { 2 } else { 1 }
+}
+
+#[inline]
+fn put_member(reply: &mut Reply, (member, score): (Element<'_>, f64), with_scores: bool) {
+    if with_scores && reply.resp3 {
+        reply.array(2);
+    }
+    put_element(reply, member);
+    if with_scores {
+        reply.double(score);
     }
 }
 

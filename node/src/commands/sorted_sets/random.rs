@@ -1,7 +1,8 @@
 //! `ZRANDMEMBER`.
 
-use super::put_members;
-use crate::commands::collections::{Draw, put_element, read_into, rng};
+use super::{members_width, put_member};
+use crate::commands::collections::{put_element, read_into, rng};
+use crate::commands::draw::{Draw, Room};
 use crate::commands::errors::{self, Outcome};
 use crate::commands::{Ctx, parse};
 use crate::shard::value::Zset;
@@ -24,9 +25,12 @@ pub fn zrandmember(cx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         return Err(errors::SYNTAX);
     }
     let draw = Draw::parse(args.get(2), with_scores)?;
+    let room = Room::of(cx);
     let (zset, reply) = read_into::<Zset>(cx, args.get(1))?;
-    let drawn = zset.map(|zset| draw.from(&mut rng, zset.len(), || zset.iter(), |rng| zset.random(rng), |(member, _)| member));
-    let drawn = drawn.unwrap_or_default();
-    put_members(reply, drawn.len(), drawn.into_iter(), with_scores);
-    Ok(())
+    let Some(zset) = zset else {
+        reply.array(0);
+        return Ok(());
+    };
+    let width = members_width(reply, with_scores);
+    draw.put(zset, &mut rng, room, reply, width, |reply, drawn| put_member(reply, drawn, with_scores))
 }
