@@ -16,6 +16,12 @@ fn main() -> ExitCode {
         let rest: Vec<_> = args[1..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
         return if koltso::demo::run(&rest) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
+    if args.first().is_some_and(|first| first == "check") {
+        return koltso::persistence::check::run(&args[1..]);
+    }
+    if args.first().is_some_and(|first| first == "restore") {
+        return koltso::persistence::restore::run(&args[1..]);
+    }
     let config = match Config::from_args(&args) {
         Ok(config) => config,
         Err(ConfigError::Asked(text)) => {

@@ -10,7 +10,7 @@ use crate::{Client, Info, Server};
 const SOON: Duration = Duration::from_secs(1);
 
 /// Everything that O1 compares, of one server at one moment.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// DEBUG DIGEST.
     pub digest: String,

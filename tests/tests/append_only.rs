@@ -2,10 +2,9 @@
 //! are cut off, and damage is refused without harm.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use koltso_tests::append_only::{folder, on_copy_of, wait_no_rewrite};
+use koltso_tests::append_only::{SEGMENT, files, folder, last_file, on_copy_of, wait_no_rewrite, wait_on_disk, write_folder};
 use koltso_tests::disk::SmallDisk;
 use koltso_tests::load::{Load, Spec};
 use koltso_tests::oracle::{assert_equal_data, picture, wait_caught_up, wait_link_up};
@@ -15,17 +14,6 @@ use koltso_tests::{Client, Kind, Seed, Server, Value, dataset, eventually, with_
 #[track_caller]
 fn start(kind: Kind, fsync: &str) -> Server {
     Server::with(kind).set("appendonly", "yes").set("appendfsync", fsync).start()
-}
-
-/// The files that the manifest names, in order.
-fn files(server: &Server) -> Vec<PathBuf> {
-    let text = fs::read_to_string(folder(server).join("appendonly.aof.manifest")).unwrap();
-    let read = text.lines().filter(|line| !line.contains(" type h"));
-    read.map(|line| folder(server).join(line.split(' ').nth(1).unwrap())).collect()
-}
-
-fn last_file(server: &Server) -> PathBuf {
-    files(server).pop().unwrap()
 }
 
 /// A server of `kind` on a copy of the folder of another.
@@ -44,12 +32,6 @@ fn wait_rewritten(client: &mut Client) {
 fn rewrite(client: &mut Client) {
     assert_eq!(client.must(&["BGREWRITEAOF"]).text(), "Background append only file rewriting started");
     wait_rewritten(client);
-}
-
-/// Everything so far is on disk.
-#[track_caller]
-fn wait_on_disk(client: &mut Client) {
-    assert_eq!(client.must(&["WAITAOF", "1", "0", "0"]).items()[0].int(), 1);
 }
 
 #[test]
@@ -176,24 +158,11 @@ fn with_always_no_reply_is_sent_before_the_disk_has_what_it_stands_for() {
     });
 }
 
-const SEGMENT: &str = "*2\r\n$6\r\nSELECT\r\n$1\r\n1\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n12\r\n#TS:1\r\n*1\r\n$5\r\nMULTI\r\n\
-    *2\r\n$4\r\nINCR\r\n$1\r\nb\r\n*2\r\n$4\r\nINCR\r\n$1\r\nc\r\n*1\r\n$4\r\nEXEC\r\n*3\r\n$3\r\nSET\r\n$1\r\nd\r\n$1\r\n1\r\n";
-
 /// What is there of [`SEGMENT`] when so much of it is whole.
 fn keys_of(cut: usize) -> usize {
     let end_of = |text: &str| SEGMENT.find(text).unwrap() + text.len();
     let ends = [(end_of("$2\r\n12\r\n"), 1), (end_of("EXEC\r\n"), 3), (SEGMENT.len(), 4)];
     ends.iter().rev().find(|(end, _)| cut >= *end).map_or(0, |(_, keys)| *keys)
-}
-
-fn write_folder(server: &Server, segments: &[&[u8]]) {
-    fs::create_dir_all(folder(server)).unwrap();
-    let mut manifest = String::new();
-    for (nth, segment) in segments.iter().enumerate() {
-        fs::write(folder(server).join(format!("{nth}.incr.aof")), segment).unwrap();
-        manifest.push_str(&format!("file {nth}.incr.aof seq {} type i\n", nth + 1));
-    }
-    fs::write(folder(server).join("appendonly.aof.manifest"), manifest).unwrap();
 }
 
 #[test]
@@ -290,8 +259,11 @@ fn rewriting_by_itself_under_load_loses_nothing() {
         wait_on_disk(&mut client);
         let before = picture(&server);
         server.kill();
-        let on_disk: Vec<_> = fs::read_dir(folder(&server)).unwrap().collect();
-        assert_eq!(on_disk.len(), files(&server).len() + 1, "old files are left: {on_disk:?}");
+        let on_disk: Vec<_> = fs::read_dir(folder(&server)).unwrap().map(|file| file.unwrap().path()).collect();
+        let (times, others): (Vec<_>, Vec<_>) =
+            on_disk.iter().partition(|path| path.extension().is_some_and(|end| end == "times"));
+        assert_eq!(others.len(), files(&server).len() + 1, "old files are left: {on_disk:?}");
+        assert!(times.iter().all(|path| path.with_extension("").exists()), "old times are left: {on_disk:?}");
         server.restart();
         ledger.assert_kept(&server);
         assert_equal_data_of(&before, &server);

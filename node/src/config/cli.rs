@@ -26,7 +26,7 @@ fn surface() -> Command {
     Command::new("koltso")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A Redis-compatible, thread-per-core replication node on io_uring.")
-        .override_usage("koltso [FILE] [-] [--DIRECTIVE VALUE…]…\n       koltso demo")
+        .override_usage("koltso [FILE] [-] [--DIRECTIVE VALUE…]…\n       koltso demo\n       koltso check PATH\n       koltso restore FOLDER --until MOMENT --to TARGET")
         .arg(Arg::new("FILE").help("A redis.conf file to start from; `-` is standard input"))
         .arg(
             Arg::new("DIRECTIVE")
@@ -44,7 +44,9 @@ fn surface() -> Command {
              --napi-busy-poll-us N    microseconds a core polls its network device\n  \
              --sqpoll yes|no          let the kernel poll the submission queues\n  \
              --repl-log-size BYTES    stream kept on disk for replicas that come back\n\n\
-             koltso demo shows a primary and a replica at work: a full copy, a cut link, a resumed stream.\n\n\
+             koltso demo shows a primary and a replica at work: a full copy, a cut link, a resumed stream.\n\
+             koltso check says what is wrong with an append-only file or an RDB, and how much of it is good.\n\
+             koltso restore rebuilds the data set of an earlier moment from an append-only file.\n\n\
              Examples:\n  \
              koltso\n  \
              koltso /etc/redis/redis.conf --port 6380\n  \

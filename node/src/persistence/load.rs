@@ -190,7 +190,7 @@ async fn load_file(
         fed.map_err(|Damage { at, why }| {
             format!(
                 "Bad file format reading the append only file {name}: {why}, at offset {at}. Make a backup of your AOF file, then use \
-                 redis-check-aof --fix on the manifest"
+                 koltso check on its folder, which says how much is good"
             )
         })?;
         buf.clear();
@@ -201,7 +201,7 @@ async fn load_file(
             warning(&format!("Revert incomplete MULTI/EXEC transaction in AOF file {name}"));
         }
         if !job.truncates || !is_last {
-            let hint = "You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>. 2) \
+            let hint = "You can: 1) Make a backup of your AOF file, then use koltso check --fix on its folder. 2) \
                         Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server.";
             let why = if is_last { hint } else { "Fatal error: the truncated file is not the last file" };
             return Err(format!("Unexpected end of file reading the append only file {name}, at offset {}. {why}", end.good));
@@ -231,7 +231,7 @@ async fn load_file(
 }
 
 /// Cuts a file off; what is cut off is kept in another.
-fn truncate(path: &Path, len: u64) -> std::io::Result<()> {
+pub(super) fn truncate(path: &Path, len: u64) -> std::io::Result<()> {
     use std::io::{Read, Seek, SeekFrom};
     let mut file = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
     let mut kept = path.as_os_str().to_owned();
@@ -247,7 +247,12 @@ fn truncate(path: &Path, len: u64) -> std::io::Result<()> {
 async fn is_rdb(file: &File) -> std::io::Result<bool> {
     let (result, bytes) = file.read_at(Vec::with_capacity(6), 0).await;
     let n = result?;
-    Ok(bytes[..n].starts_with(b"REDIS") || bytes[..n].starts_with(b"VALKEY"))
+    Ok(begins_rdb(&bytes[..n]))
+}
+
+/// Whether a file that begins like this begins with an RDB.
+pub(super) fn begins_rdb(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY")
 }
 
 /// Loads the RDB at the beginning of a file; `from` becomes where it ends.
@@ -272,7 +277,7 @@ async fn load_rdb(job: &ReplayJob, surroundings: &Surroundings, file: &File, fro
 }
 
 /// Whether the apply path can do with a command what it says.
-fn judge(args: &[&[u8]], databases: i64) -> Result<(), String> {
+pub(super) fn judge(args: &[&[u8]], databases: i64) -> Result<(), String> {
     let name = args[0];
     let shown = || String::from_utf8_lossy(&name[..name.len().min(64)]).into_owned();
     let Some(command) = registry().find_in_table(name) else { return Err(format!("unknown command '{}'", shown())) };

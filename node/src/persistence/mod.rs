@@ -14,19 +14,27 @@
 //! - [`writer`]: the task that writes; [`feed`]: handing it the log's blocks, and holding replies until they are on disk
 //! - [`shelf`]: which bytes of the log are in files; [`catch_up`]: sending them to replicas that were away
 //! - [`rewrite`]: a snapshot takes the place of what is there; [`load`], [`replay`]: reading it at the start
+//! - [`check`]: saying what is in it, without a node; [`inspect`]: reading one file for that
+//! - [`restore`]: the data set of an earlier [`moment`]; [`times`]: when what was written; [`thaw`]: making an RDB of it
 //!
 //! *Invariant*: the manifest never names what is not whole. New files are written and forced to disk first; then the manifest is
 //! replaced; then old files go. Only the last segment may end in the middle of something.
 
 pub mod catch_up;
+pub mod check;
 mod feed;
 mod files;
+mod inspect;
 pub mod load;
 mod manifest;
+mod moment;
 mod replay;
+pub mod restore;
 mod rewrite;
 pub mod shelf;
 mod status;
+mod thaw;
+mod times;
 mod units;
 pub mod writer;
 

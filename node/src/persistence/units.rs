@@ -7,6 +7,8 @@
 //! A unit is a command, or everything from `MULTI` to `EXEC`. Only whole units are given out, without annotations. Where a file
 //! ends in the middle of one, that is a torn tail; anything that no continuation could make a command of is damage. No I/O here.
 
+use koltso_proto::number::parse_i64;
+
 /// The longest line of an annotation, as Redis reads them, in bytes.
 const ANNOTATION_LEN_MAX: usize = 1024;
 /// The longest line that announces a length.
@@ -30,6 +32,12 @@ pub struct End {
     pub torn: bool,
     /// Whether it is a transaction.
     pub in_transaction: bool,
+    /// Commands that belong to whole units.
+    pub commands: u64,
+    /// Whether there are annotations that say when what follows them was written.
+    pub has_times: bool,
+    /// Whether one of them was later than [`Units::until_s`].
+    pub is_over: bool,
 }
 
 /// What is to be thought of a command.
@@ -48,6 +56,13 @@ pub struct Units {
     in_transaction: bool,
     /// Commands of the transaction that is open.
     open: Vec<u8>,
+    /// Commands, and those of them that belong to whole units.
+    commands: u64,
+    whole_commands: u64,
+    has_times: bool,
+    /// What was written later than this, in seconds since the epoch, is not looked at.
+    pub until_s: Option<i64>,
+    is_over: bool,
 }
 
 enum Parsed {
@@ -67,6 +82,9 @@ impl Units {
     /// # Errors
     /// When there is damage, or something that `judge` refuses.
     pub fn feed(&mut self, bytes: &[u8], judge: Judge<'_>, out: &mut Vec<u8>) -> Result<(), Damage> {
+        if self.is_over {
+            return Ok(());
+        }
         self.buf.extend_from_slice(bytes);
         let mut spans = Vec::new();
         loop {
@@ -82,7 +100,19 @@ impl Units {
                 Parsed::More => break,
                 Parsed::Bad(why) => return Err(self.damage(why)),
             };
+            if spans.is_empty()
+                && let Some(time_s) = time_of(&rest[..len])
+            {
+                self.has_times = true;
+                if self.until_s.is_some_and(|until_s| time_s > until_s) {
+                    self.is_over = true;
+                    self.buf.clear();
+                    (self.at, self.in_transaction) = (0, false);
+                    return Ok(());
+                }
+            }
             if !spans.is_empty() {
+                self.commands += 1;
                 let args: Vec<&[u8]> = spans.iter().map(|&(start, end)| &rest[start..end]).collect();
                 judge(&args).map_err(|why| self.damage(&why))?;
                 let is = |word: &[u8]| args[0].eq_ignore_ascii_case(word);
@@ -105,6 +135,7 @@ impl Units {
             self.at += len;
             if !self.in_transaction {
                 self.good = self.base + self.at as u64;
+                self.whole_commands = self.commands;
             }
         }
         self.buf.drain(..self.at);
@@ -116,7 +147,8 @@ impl Units {
     /// The file has ended.
     pub fn end(&self) -> End {
         let torn = self.in_transaction || !self.buf.is_empty();
-        End { good: self.good, torn, in_transaction: self.in_transaction }
+        let Units { good, in_transaction, whole_commands: commands, has_times, is_over, .. } = *self;
+        End { good, torn, in_transaction, commands, has_times, is_over }
     }
 
     /// What has been read of a command that is not whole.
@@ -156,6 +188,11 @@ fn annotation(input: &[u8]) -> Parsed {
         None if input.len() >= ANNOTATION_LEN_MAX => Parsed::Bad("an annotation that is too long"),
         None => Parsed::More,
     }
+}
+
+/// When what follows an annotation was written, in seconds since the epoch, if it says so.
+fn time_of(annotation: &[u8]) -> Option<i64> {
+    parse_i64(annotation.strip_prefix(b"#TS:")?.strip_suffix(b"\r\n")?)
 }
 
 /// A command at the beginning of `input`; `spans` gets its arguments.
@@ -287,6 +324,21 @@ mod tests {
             let mut units = Units::new(0);
             units.feed(&FILE[..cut], ANY, &mut Vec::new()).unwrap();
             assert!(!hides_commands(units.rest()), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn what_was_written_later_is_not_looked_at() {
+        // Of a transaction that is not over by then nothing counts.
+        let before_transaction = FILE.windows(13).position(|bytes| bytes == b"*1\r\n$5\r\nMULTI").unwrap();
+        for (until_s, good) in [(0, 0), (1, before_transaction), (2, FILE.len())] {
+            for step in [1, 7, FILE.len()] {
+                let mut units = Units { until_s: Some(until_s), ..Units::default() };
+                FILE.chunks(step).try_for_each(|chunk| units.feed(chunk, ANY, &mut Vec::new())).unwrap();
+                let end = units.end();
+                assert_eq!((end.is_over, end.has_times, end.torn), (until_s < 2, true, false));
+                assert_eq!(end.good, good as u64, "{until_s}");
+            }
         }
     }
 

@@ -12,6 +12,7 @@ mod segments;
 use super::files::Home;
 use super::manifest::{Listed, Manifest};
 use super::shelf::Shelf;
+use super::times::{self, Times};
 use crate::config::AppendFsync;
 use crate::core::Core;
 use crate::logging::{notice, warning};
@@ -120,6 +121,7 @@ pub async fn run(home: Home, orders: UnboundedReceiver<Order>, shelf: Rc<Shelf>,
         synced: Offset(0),
         last_sync: Instant::now(),
         settled_len: 0,
+        times: Times::default(),
     };
     writer.run().await;
 }
@@ -141,6 +143,8 @@ struct Writer {
     last_sync: Instant,
     /// The bytes of all files but the current segment.
     settled_len: u64,
+    /// When what the segment holds was written.
+    times: Times,
 }
 
 impl Writer {
@@ -162,6 +166,7 @@ impl Writer {
                 }
                 Order::Install(number, base, told) => {
                     let outcome = self.install(number, &base).await;
+                    times::sweep(&self.home);
                     if outcome.is_err() {
                         let _ = std::fs::remove_file(&base);
                     }
@@ -177,7 +182,10 @@ impl Writer {
                     self.tell(told, outcome, "the append only file cannot be forced to disk");
                 }
                 Order::Discard => self.leave(),
-                Order::Sweep => self.sweep().await,
+                Order::Sweep => {
+                    self.sweep().await;
+                    times::sweep(&self.home);
+                }
             }
         }
     }
@@ -258,6 +266,7 @@ impl Writer {
             gathered = bytes;
             match result {
                 Ok(()) => {
+                    self.times.note(&self.home, &segment.listed.name, segment.len, crate::shared::now_ms().0 / 1000);
                     (segment.len, segment.end) = (segment.len + gathered.len() as u64, end);
                     let len = self.settled_len + segment.len;
                     self.surroundings.shared.aof.current_len.store(len, Ordering::Relaxed);
