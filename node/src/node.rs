@@ -193,6 +193,9 @@ impl Seat {
 fn begin(core: &mut Core) {
     let config = core.exec.config.clone();
     let home = Home::of(&config);
+    if config.appendonly {
+        home.remove_leftovers();
+    }
     if config.appendonly && home.manifest_path().exists() {
         return core.begin_replay(Box::new(replayed));
     }

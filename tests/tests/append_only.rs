@@ -380,3 +380,19 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
         }
     });
 }
+
+#[test]
+fn what_a_rewrite_left_behind_that_was_killed_goes_at_the_next_start() {
+    with_cores(|kind| {
+        let mut server = start(kind, "everysec");
+        server.kill();
+        let ours = ["temp-rewriteaof-12-1.rdb", "temp-12-3456.rdb"];
+        let not_ours = ["temp-12.rdb", "temp-rewriteaof-12.aof", "temp-a-b.rdb", "other-12-1.rdb", "temp-12-1.rdb.kept"];
+        for name in ours.iter().chain(&not_ours) {
+            fs::write(folder(&server).join(name), "x").unwrap();
+        }
+        server.restart();
+        let is_there = |name: &&str| folder(&server).join(name).exists();
+        assert!(!ours.iter().any(is_there) && not_ours.iter().all(is_there));
+    });
+}

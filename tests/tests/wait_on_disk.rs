@@ -66,3 +66,22 @@ fn only_what_a_replica_has_on_disk_counts() {
         assert_eq!(client.read().unwrap(), Value::Array(vec![Value::Int(0), Value::Int(1)]));
     });
 }
+
+#[test]
+fn a_library_that_a_transaction_loads_is_waited_for() {
+    with_cores(|kind| {
+        let server = Server::start(kind);
+        let mut raw = RawReplica::connect(&server, true);
+        let Psync::Full(_, offset) = raw.psync(None) else { panic!("not a full resync") };
+        raw.transfer().unwrap();
+        raw.ack(offset);
+        eventually("the replica has what was copied", || {
+            must(server.client().must(&["WAIT", "1", "1"]).int() == 1, || "not yet".to_string())
+        });
+        let mut client = server.client();
+        client.must(&["MULTI"]).ok();
+        client.must(&["FUNCTION", "LOAD", "#!lua name=a\nredis.register_function('f', function() return 1 end)"]);
+        client.must(&["EXEC"]);
+        assert_eq!(client.must(&["WAIT", "1", "20"]).int(), 0, "nobody has confirmed it");
+    });
+}

@@ -116,6 +116,11 @@ impl Core {
                 self.reply(token, |reply| reply.error(error));
                 continue;
             }
+            if (command.write || spec.flags.has(Flags::WRITE))
+                && let Some(conn) = self.conn(token)
+            {
+                conn.session.wrote = true;
+            }
             match command.run {
                 Run::Server(handler) => self.run_server(token, handler, command.timed, spec, request),
                 Run::Keys(handler) | Run::AllKeys(handler) => {
@@ -127,11 +132,6 @@ impl Core {
                     self.exec.note_if_slow(took_us, token, args);
                     self.exec.tally.note_reply(spec.index(), &reply.buf);
                     self.reply(token, |out| out.raw(&reply.buf));
-                    if (command.write || spec.flags.has(Flags::WRITE))
-                        && let Some(conn) = self.conn(token)
-                    {
-                        conn.session.wrote = true;
-                    }
                 }
             }
         }

@@ -45,6 +45,15 @@ impl Home {
         self.folder.join(format!("temp-rewriteaof-{}-{number}.rdb", std::process::id()))
     }
 
+    /// Removes what a rewrite has left behind that ended with its process, at the start: the folder has one owner at a time.
+    pub fn remove_leftovers(&self) {
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if is_leftover(entry.file_name().as_bytes()) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
+
     /// Reads the manifest; `None` if there is none.
     ///
     /// # Errors
@@ -96,6 +105,14 @@ impl Home {
     pub fn len_of(&self, name: &[u8]) -> u64 {
         std::fs::metadata(self.path(name)).map_or(0, |metadata| metadata.len())
     }
+}
+
+/// Whether it is named as [`Home::temporary_base`] does, or as the file that a snapshot is written to before. Redis's names have one
+/// number.
+fn is_leftover(name: &[u8]) -> bool {
+    let Some(name) = name.strip_prefix(b"temp-").and_then(|name| name.strip_suffix(b".rdb")) else { return false };
+    let numbers: Vec<&[u8]> = name.strip_prefix(b"rewriteaof-").unwrap_or(name).split(|&byte| byte == b'-').collect();
+    numbers.len() == 2 && numbers.iter().all(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
 }
 
 async fn sync_folder(folder: &Path) -> io::Result<()> {

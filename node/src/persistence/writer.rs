@@ -308,8 +308,8 @@ impl Writer {
         }
         let ends = |order: &Order| matches!(order, Order::End(_) | Order::Discard);
         let at = self.later.iter().position(ends);
-        for order in std::mem::take(&mut self.later) {
-            let is_before = at.is_none_or(|at| self.later.len() < at);
+        for (nth, order) in std::mem::take(&mut self.later).into_iter().enumerate() {
+            let is_before = at.is_none_or(|at| nth < at);
             match order {
                 // Who asks for that now does not want to wait for better times.
                 Order::Flush(told) => self.refuse(told),
