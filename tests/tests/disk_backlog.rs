@@ -12,17 +12,17 @@ use koltso_tests::wait::{DISK_DEADLINE, eventually_for, must};
 use koltso_tests::{Cut, Kind, Proxy, Seed, Server, eventually, with_cores};
 
 /// More than what sockets and the proxy hold on the way, in bytes.
-const MUCH: usize = 32 << 20;
+const MUCH: usize = 48 << 20;
 const VALUE_LEN: usize = 64 << 10;
 
 /// Its backlog in memory is as small as it can be; nothing is rewritten by itself.
 fn primary(kind: Kind) -> koltso_tests::server::Builder {
     let builder = Server::with(kind).set("appendonly", "yes").set("repl-backlog-size", "16kb");
-    builder.set("repl-ping-replica-period", 3600).set("auto-aof-rewrite-percentage", 0)
+    builder.set("repl-ping-replica-period", 3600).set("repl-timeout", 3600).set("auto-aof-rewrite-percentage", 0)
 }
 
 fn below(kind: Kind, port: u16) -> Server {
-    Server::with(kind).set("repl-ping-replica-period", 3600).replica_of(port).start()
+    Server::with(kind).set("repl-ping-replica-period", 3600).set("repl-timeout", 3600).replica_of(port).start()
 }
 
 /// A replica that is away: nothing gets through until the proxy lets it.
@@ -184,6 +184,27 @@ fn a_replica_that_lags_is_sent_from_disk_instead_of_being_cut_off() {
             let info = primary.info();
             assert_eq!(Syncs::from(&info), syncs(1, 0, 0), "{}", primary.log_tail());
             assert_eq!(info.int("client_output_buffer_limit_disconnections"), 0);
+        }
+    });
+}
+
+/// What waits for one that comes from disk may be as much as the backlog in any case.
+#[test]
+fn a_backlog_larger_than_what_may_wait_for_a_replica_keeps_nobody_on_disk() {
+    with_cores(|kind| {
+        let primary = primary(kind);
+        let primary = primary.set("repl-backlog-size", "2mb").set("client-output-buffer-limit", "replica 1mb 0 0").start();
+        let proxy = Proxy::to(primary.port());
+        let replica = below(Kind::Redis, proxy.port());
+        wait_online(&primary, 1);
+        for round in 1..=2 {
+            send_away(&proxy, &primary);
+            write_much(&primary, 8 << 20, &format!("away{round}"));
+            proxy.refuse(false);
+            wait_link_up(&replica);
+            wait_source(&primary, "memory");
+            assert_same(&primary, &replica);
+            assert_eq!(Syncs::of(&primary), syncs(1, round, 0), "{}", primary.log_tail());
         }
     });
 }

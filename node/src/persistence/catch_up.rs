@@ -180,6 +180,10 @@ impl Reader {
                     tokio::select! {
                         () = self.shelf.changed() => {}
                         () = self.reading.told.notified() => {}
+                        // Its link is not kept alive meanwhile.
+                        () = tokio::time::sleep(self.patience()) => {
+                            return Err("there was nothing to send for longer than repl-timeout".to_string());
+                        }
                     }
                 }
                 Found::Gone => return Err("what it lacks is not on disk any more".to_string()),

@@ -308,6 +308,7 @@ impl Writer {
         }
         let ends = |order: &Order| matches!(order, Order::End(_) | Order::Discard);
         let at = self.later.iter().position(ends);
+        let sweeps = self.later.iter().any(|order| matches!(order, Order::Sweep));
         for (nth, order) in std::mem::take(&mut self.later).into_iter().enumerate() {
             let is_before = at.is_none_or(|at| nth < at);
             match order {
@@ -318,8 +319,14 @@ impl Writer {
                     self.refuse(told);
                     self.later.push_back(Order::Discard);
                 }
+                Order::Sweep => {}
                 other => self.later.push_back(other),
             }
+        }
+        if sweeps {
+            // It may make the room that is missing.
+            self.sweep().await;
+            times::sweep(&self.home);
         }
         at.is_some()
     }

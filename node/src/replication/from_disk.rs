@@ -50,8 +50,11 @@ impl Replica {
 }
 
 impl Core {
-    /// On the log's core: whether what follows on `at` is in files.
+    /// On the log's core: whether what follows on `at` is in files, and the disk to be relied on.
     pub(super) fn disk_has(&self, at: Offset) -> bool {
+        if self.shared.aof.is_failing() {
+            return false;
+        }
         let first = self.shared.aof.log_first.load(Acquire);
         let has =
             self.replication.as_ref().is_some_and(|replication| replication.disk.is_some() && at <= replication.log.end());
@@ -103,9 +106,10 @@ impl Core {
     /// A reader is close to the end of the files: what is in memory now stays until it has come so far.
     pub fn arrange_meeting(&mut self, id: u64) {
         let Some(replication) = &mut self.replication else { return };
-        let at = replication.log.before_first();
+        let first = replication.log.before_first();
         let Some(from_disk) = replication.replica(id).and_then(|replica| replica.from_disk.as_mut()) else { return };
-        from_disk.reading.meet_at(at);
+        // Who has come into what is in memory already needs no more than what follows.
+        from_disk.reading.meet_at(first.max(from_disk.reading.at()));
     }
 
     /// A replica has come from the service thread.

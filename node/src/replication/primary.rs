@@ -370,9 +370,15 @@ impl Core {
         let Some(replication) = &mut self.replication else { return };
         let end = replication.stream_end(&self.shared.aof);
         let backlog = replication.log.backlog_len();
+        let disk_is_failing = self.shared.aof.is_failing();
         let mut bad = Vec::new();
         for (replica, on_disk) in replication.replicas.iter_mut().zip(on_disk) {
             if replica.state == ReplicaState::WaitBgsave {
+                continue;
+            }
+            if disk_is_failing && replica.from_disk.is_some() {
+                // The files that stay for it may be what fills the disk.
+                bad.push((replica.id, replica.name(), replica.token, "it is sent the log from disk, which fails"));
                 continue;
             }
             // As soon as nothing more than the backlog has to stay for it, everything does again.

@@ -104,6 +104,8 @@ impl Writer {
         }
         let files = before.history.iter().chain(&before.segments);
         manifest.history = files.filter(|file| !manifest.names(&file.name) && self.shelf.keeps(&file.name)).cloned().collect();
+        // Nobody begins to read now what is about to go.
+        self.take_off(before.files().chain(&before.history), &manifest);
         if let Some(base_file) = &manifest.base {
             std::fs::rename(base, self.home.path(&base_file.name))?;
         }
@@ -125,13 +127,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Removes the files that the manifest does not name any more, and which are gone for whoever reads the log from them.
-    fn remove<'a>(&self, files: impl Iterator<Item = &'a Listed>) {
-        let Some(manifest) = &self.manifest else { return };
+    /// Takes the files that a manifest does not name off the shelf: they are gone for whoever reads the log from them.
+    fn take_off<'a>(&self, files: impl Iterator<Item = &'a Listed>, manifest: &Manifest) {
         let old: Vec<&[u8]> = files.map(|file| &file.name[..]).filter(|name| !manifest.names(name)).collect();
         self.shelf.take_off(|name| old.contains(&name));
-        for name in old {
-            let _ = std::fs::remove_file(self.home.path(name));
+    }
+
+    /// Removes the files that the manifest does not name any more.
+    fn remove<'a>(&self, files: impl Iterator<Item = &'a Listed>) {
+        let Some(manifest) = &self.manifest else { return };
+        for file in files.filter(|file| !manifest.names(&file.name)) {
+            let _ = std::fs::remove_file(self.home.path(&file.name));
         }
     }
 
@@ -143,18 +149,17 @@ impl Writer {
         if manifest.history.len() == before.history.len() {
             return;
         }
+        self.take_off(before.history.iter(), &manifest);
         let outcome = match self.home.put_manifest(&manifest).await {
             Ok(()) => self.home.sync().await,
             Err(error) => Err(error),
         };
-        match outcome {
-            Ok(()) => {
-                self.manifest = Some(manifest);
-                self.remove(before.history.iter());
-            }
-            // It is tried again. What is still named may be there or not.
-            Err(error) => warning(&format!("Old segments of the append only file cannot be removed: {error}")),
+        if let Err(error) = outcome {
+            // They go all the same: of these, the manifest may name what is not there, and the disk may be full of them.
+            warning(&format!("The manifest of the append only file still names old segments: {error}"));
         }
+        self.manifest = Some(manifest);
+        self.remove(before.history.iter());
     }
 
     /// What the manifest on disk says.
