@@ -59,7 +59,8 @@ impl Core {
     /// On the log's core: ends a pause whose time is over.
     pub(super) fn end_pause_if_due(&mut self) {
         let until = self.shared.pause_until_ms.load(Ordering::Acquire);
-        if until != 0 && self.exec.now.0 >= until {
+        // It began somewhere within its first millisecond.
+        if until != 0 && self.exec.now.0 > until {
             self.end_pause();
         }
     }

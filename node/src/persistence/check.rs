@@ -4,11 +4,13 @@
 //! Nothing but the last file is ever changed, and of that only the end. What is cut off is kept beside it.
 
 use super::Home;
+use super::cut::{cut, free_kept_path, keep_tail};
 use super::inspect::{Fault, Found, Kind, Until, look};
 use super::manifest::{Listed, Manifest};
 use koltso_proto::id::Offset;
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,8 @@ struct Options {
 /// Runs it; `args` are those behind `check`.
 #[must_use]
 pub fn run(args: &[OsString]) -> ExitCode {
+    // As a node's own files.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let options = match parse(args) {
         Ok(Some(options)) => options,
         Ok(None) => {
@@ -279,6 +283,7 @@ impl Report {
             Ok(found) if last.kind == Kind::Rdb || found.rdb.as_ref().is_some_and(|rdb| !rdb.is_whole) => {
                 Err("an RDB is whole or worth nothing: its end cannot be cut off")
             }
+            Ok(found) if found.good == 0 && last.kind == Kind::Base => Err("nothing of it is good: nothing would be left"),
             Ok(found) => Ok((last, found)),
             Err(_) => Err(EARLIER),
         }
@@ -295,19 +300,27 @@ fn fix(report: &Report, asks: bool) -> ExitCode {
         }
     };
     let (name, good) = (file.path.display(), found.good);
+    // Nothing that is kept already is written over.
+    let kept = free_kept_path(&file.path, good);
     let lost = found.len.saturating_sub(good);
     if let Some(Fault { is_torn: false, .. }) = &found.fault {
         say(&format!("What follows offset {good} of {name} may hold commands that are whole; they go as well.\n"));
     }
     say(&format!(
-        "{name} will be cut off at offset {good}: {lost} of its {} bytes go, and are kept in {name}.cut-at-{good}.\n",
-        found.len
+        "{name} will be cut off at offset {good}: {lost} of its {} bytes go, and are kept in {}.\n",
+        found.len,
+        kept.display()
     ));
     if asks && !confirmed() {
         say("Nothing was changed.\n");
         return DAMAGED.into();
     }
-    match super::load::truncate(&file.path, good) {
+    if let Err(error) = keep_tail(&file.path, good, File::create_new(&kept)) {
+        let _ = std::fs::remove_file(&kept);
+        complain(&format!("Nothing was changed: {}: {error}\n", kept.display()));
+        return UNREADABLE.into();
+    }
+    match cut(&file.path, good) {
         Ok(()) => {
             say(&format!("{name} was cut off, and ends where it is good.\n"));
             ExitCode::SUCCESS

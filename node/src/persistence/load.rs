@@ -4,6 +4,7 @@
 //! A torn tail of the last file is cut off if `aof-load-truncated` says so; what is cut off is kept beside the file. Everything
 //! else that is wrong ends the load, with the place.
 
+use super::cut::truncate;
 use super::files::Home;
 use super::manifest::{Listed, Place};
 use super::units::{Damage, Units, hides_commands};
@@ -14,7 +15,6 @@ use crate::service::{Loaded, Reader, Surroundings};
 use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset};
 use koltso_proto::number::parse_i64;
-use std::path::Path;
 use std::time::Instant;
 use tokio_uring::fs::File;
 
@@ -228,20 +228,6 @@ async fn load_file(
         replayed.note_segment(listed, end.good, len);
     }
     Ok(len)
-}
-
-/// Cuts a file off; what is cut off is kept in another.
-pub(super) fn truncate(path: &Path, len: u64) -> std::io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut file = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
-    let mut kept = path.as_os_str().to_owned();
-    kept.push(format!(".cut-at-{len}"));
-    file.seek(SeekFrom::Start(len))?;
-    let mut kept = std::fs::File::create(kept)?;
-    // Without it the disk may be full, which must not keep the node from starting.
-    let _ = std::io::copy(&mut (&mut file).take(u64::MAX), &mut kept);
-    file.set_len(len)?;
-    file.sync_all()
 }
 
 async fn is_rdb(file: &File) -> std::io::Result<bool> {

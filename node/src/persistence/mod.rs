@@ -22,6 +22,7 @@
 
 pub mod catch_up;
 pub mod check;
+mod cut;
 mod feed;
 mod files;
 mod inspect;

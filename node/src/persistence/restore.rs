@@ -65,6 +65,8 @@ struct Plan {
 /// Runs it; `args` are those behind `restore`.
 #[must_use]
 pub fn run(args: &[OsString]) -> ExitCode {
+    // As a node's own files.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let options = match parse(args) {
         Ok(Some(options)) => options,
         Ok(None) => {

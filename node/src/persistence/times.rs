@@ -23,6 +23,8 @@ pub struct Times {
     segment: Vec<u8>,
     file: Option<File>,
     last_s: u64,
+    /// Whether a part of a line may have been written.
+    is_torn: bool,
 }
 
 impl Times {
@@ -39,9 +41,15 @@ impl Times {
         {
             self.last_s = now_s;
             // At worst a line is missing, or one of which only a part was written.
-            let _ = file.write_all(format!("{at} {now_s}\n").as_bytes());
+            let end_of_torn = if self.is_torn { "\n" } else { "" };
+            self.is_torn = file.write_all(format!("{end_of_torn}{at} {now_s}\n").as_bytes()).is_err();
         }
     }
+}
+
+/// A segment begins: what was noted of one with its name, which counted for nothing, is not of this one.
+pub fn forget(home: &Home, segment: &[u8]) {
+    let _ = std::fs::remove_file(path_of(home, segment));
 }
 
 /// Where the times of a segment are.

@@ -5,6 +5,7 @@ use super::{Begin, Rewrite, Segment, Writer, error_text};
 use crate::logging::warning;
 use crate::persistence::manifest::{Listed, Manifest, Place};
 use crate::persistence::shelf::Stored;
+use crate::persistence::times::{self, Times};
 use koltso_proto::id::Offset;
 use std::io;
 use std::sync::atomic::Ordering;
@@ -32,6 +33,8 @@ impl Writer {
         let place = Place { from, of, after, head: head.len() as u64 };
         let listed = known.next_segment(&self.home.stem, place);
         let path = self.home.path(&listed.name);
+        times::forget(&self.home, &listed.name);
+        self.times = Times::default();
         let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
         let file = File::from_std(file);
         let (result, _) = file.write_all_at(head.to_vec(), 0).await;

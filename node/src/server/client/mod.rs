@@ -137,7 +137,8 @@ fn pause(core: &mut Core, token: Token, args: Args<'_>) {
     if args.len() > 4 {
         return core.refuse(token, "ERR syntax error");
     }
-    let until = core.exec.now.0.saturating_add(timeout);
+    // From now, not from when this turn began.
+    let until = crate::shared::now_ms().0.saturating_add(timeout);
     let Some(promise) = core.promise(token) else { return };
     core.on_log_core(move |core| core.begin_pause(until, all, Box::new(move |_| promise.keep(|_, reply| reply.ok()))));
 }
