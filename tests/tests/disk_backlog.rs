@@ -177,6 +177,13 @@ fn a_replica_that_lags_is_sent_from_disk_instead_of_being_cut_off() {
                 proxy.blackhole(true);
                 write_much(&primary, MUCH, &format!("lag{round}"));
                 wait_source(&primary, "disk");
+                eventually("INFO says by how much it lags", || {
+                    let info = primary.info();
+                    let number = |name: &str| info.replicas()[0][name].parse::<i64>().unwrap();
+                    let lags = number("lag_bytes") > 1 << 20 && number("lag_ms") > 0;
+                    let rate = info.int("repl_log_bytes_per_second");
+                    must(lags && rate > 0 && info.int("repl_away_seconds_max") == 16_384 / rate, || format!("{info:?}"))
+                });
                 proxy.blackhole(false);
                 assert_same(&primary, &replica);
                 wait_source(&primary, "memory");

@@ -6,6 +6,7 @@ use crate::core::Core;
 use crate::replication::Replication;
 use crate::replication::failover::Failover;
 use crate::replication::link::{LinkState, Upstream};
+use crate::replication::log::Log;
 use crate::replication::stream::{Replica, ReplicaState};
 use koltso_proto::id::{Offset, UnixMs};
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,6 +17,7 @@ pub fn of(core: &Core, replication: &Replication) -> Report {
     let mut report = Report::default();
     write(&mut report, replication, Position { read, applied }, &core.exec.config, core.exec.now);
     log_on_disk(&mut report, replication, core.shared.aof.log_first.load(Relaxed));
+    time_away(&mut report, replication, &core.exec.config);
     report
 }
 
@@ -39,7 +41,7 @@ fn write(report: &mut Report, replication: &Replication, position: Position, con
         report.put("min_slaves_good_slaves", replication.good_replicas(now, config.min_replicas_max_lag));
     }
     for (index, replica) in replication.replicas.iter().enumerate() {
-        report.put(&format!("slave{index}"), line_of(replica, replication.log.end(), now));
+        report.put(&format!("slave{index}"), line_of(replica, &replication.log, now));
     }
     let (log, ids) = (&replication.log, &replication.ids);
     report.put("master_failover_state", replication.failover.as_ref().map_or("no-failover", Failover::state_name));
@@ -59,6 +61,18 @@ fn log_on_disk(report: &mut Report, replication: &Replication, first: u64) {
         report.put("repl_log_first_byte_offset", first);
         report.put("repl_log_histlen", (replication.log.end().0 + 1).saturating_sub(first));
     }
+}
+
+/// How fast the log grows, and for how long a replica may be away at that rate and still find what it lacks: what is certain to be
+/// kept. -1 = for ever, as nothing is written.
+fn time_away(report: &mut Report, replication: &Replication, config: &Config) {
+    let kept = match replication.disk {
+        Some(_) => replication.log.backlog_len().max(config.repl_log_size),
+        None => replication.log.backlog_len(),
+    };
+    let rate = replication.log.pace.bytes_per_second();
+    report.put("repl_log_bytes_per_second", rate);
+    report.put("repl_away_seconds_max", kept.checked_div(rate).map_or(-1, |seconds| seconds as i64));
 }
 
 fn link(report: &mut Report, upstream: &Upstream, position: Position, config: &Config, now: UnixMs) {
@@ -89,13 +103,17 @@ fn link(report: &mut Report, upstream: &Upstream, position: Position, config: &C
     report.put_flag("replica_announced", config.replica_announced);
 }
 
-fn line_of(replica: &Replica, end: Offset, now: UnixMs) -> String {
+fn line_of(replica: &Replica, log: &Log, now: UnixMs) -> String {
     let lag_s = if replica.state == ReplicaState::Online { now.0.saturating_sub(replica.acked_at.0) / 1000 } else { 0 };
     let (ip, port, state) = (replica.shown_ip(), replica.port(), replica.state.name());
-    // What follows is ours: where it reads the stream from, and how much of it was not sent yet.
+    // What follows is ours: where it reads the stream from, how much of it was not sent yet, and how old that is.
     let source = if replica.is_on_disk() { "disk" } else { "memory" };
-    let lag_bytes = if replica.state == ReplicaState::Online { end.0.saturating_sub(replica.sent().0) } else { 0 };
-    format!("ip={ip},port={port},state={state},offset={},lag={lag_s},source={source},lag_bytes={lag_bytes}", replica.acked)
+    let (lag_bytes, lag_ms) = match replica.state {
+        ReplicaState::Online => (log.end().0.saturating_sub(replica.sent().0), log.pace.behind_ms(replica.sent(), now)),
+        _ => (0, 0),
+    };
+    let ours = format!("source={source},lag_bytes={lag_bytes},lag_ms={lag_ms}");
+    format!("ip={ip},port={port},state={state},offset={},lag={lag_s},{ours}", replica.acked)
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ impl Reader {
                     let bytes = match self.read(path, from, len).await {
                         Ok(bytes) => bytes,
                         Err(why) => {
-                            self.shelf.condemn(at);
+                            self.shelf.condemn(self.lineage, at);
                             return Err(format!("what it lacks cannot be read from disk: {why}"));
                         }
                     };

@@ -193,15 +193,18 @@ impl Shelf {
             let bad = state.segments.iter().filter(|segment| segment.end > at).rfind(|segment| !whole(segment)).cloned();
             drop(state);
             if let Some(bad) = bad {
-                self.condemn(bad.from);
+                self.condemn(lineage, bad.from);
             }
         }
         self.find(lineage, at) != Found::Gone
     }
 
     /// What follows on this offset cannot be read: nobody is to be sent it, nor anything before it, or of the same file.
-    pub fn condemn(&self, at: Offset) {
+    pub fn condemn(&self, lineage: u64, at: Offset) {
         let mut state = self.state.borrow_mut();
+        if state.lineage != lineage {
+            return;
+        }
         while state.segments.len() > 1 && state.segments[0].from <= at {
             state.segments.pop_front();
         }
@@ -276,10 +279,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_takes_along_what_is_before_it() {
         let shelf = shelf(&[("a", 0, 5), ("b", 5, 8), ("c", 8, 9)]);
-        shelf.condemn(Offset(6));
+        shelf.condemn(1, Offset(6));
         assert_eq!((shelf.find(1, Offset(5)), first(&shelf)), (Found::Gone, 9));
         // Even of the file that is being written.
-        shelf.condemn(Offset(8));
+        shelf.condemn(1, Offset(8));
         shelf.advance(Offset(11), Offset(11));
         assert_eq!((shelf.find(1, Offset(8)), shelf.find(1, Offset(9))), (Found::Gone, here("c", 11, 2)));
     }

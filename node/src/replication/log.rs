@@ -18,6 +18,7 @@ use bytes::Bytes;
 use koltso_proto::id::{DbIndex, Offset};
 use std::collections::VecDeque;
 
+use super::pace::Pace;
 use crate::effects::{Batch, put_select};
 
 /// So many small pieces in a row become one at most, and so many of the newest are left alone.
@@ -52,12 +53,15 @@ pub struct Log {
     backlog_len: u64,
     /// Whether anything is recorded at all: from the first replica on.
     active: bool,
+    /// How fast it grows.
+    pub pace: Pace,
 }
 
 impl Log {
     /// An inactive log that ends at `end`.
     pub fn new(end: Offset, backlog_len: u64) -> Self {
-        Log { pieces: VecDeque::new(), merged: 0, end, selected: None, backlog_len, active: false }
+        let (pieces, pace) = (VecDeque::new(), Pace::default());
+        Log { pieces, merged: 0, end, selected: None, backlog_len, active: false, pace }
     }
 
     /// Whether it records.
@@ -80,6 +84,7 @@ impl Log {
     /// Forgets all history and continues at `end`, as a replica does after a full resync.
     pub fn restart_at(&mut self, end: Offset) {
         (self.pieces, self.merged) = (VecDeque::new(), 0);
+        self.pace.forget();
         self.end = end;
         self.selected = None;
     }

@@ -9,6 +9,7 @@ pub mod failover;
 mod from_disk;
 pub mod link;
 pub mod log;
+pub mod pace;
 mod parting;
 mod primary;
 pub mod stream;

@@ -280,6 +280,7 @@ impl Core {
         let now = self.exec.now;
         let config = self.exec.config.clone();
         let Some(replication) = &mut self.replication else { return };
+        replication.log.pace.note(now, replication.log.end());
         let is_replica = replication.upstream.is_some();
         let ping_period = Duration::from_secs(config.repl_ping_replica_period.max(1));
         if !is_replica && replication.log.is_active() && replication.last_ping.elapsed() >= ping_period {

@@ -76,11 +76,13 @@ fn fields_of_a_primary_stand_in_the_order_that_sentinel_knows() {
     assert_eq!(names(report.clone()), [&before[..], &HISTORY].concat());
     let text = report.into_text();
     assert!(
-        text.contains("\r\nslave0:ip=10.0.0.2,port=6380,state=online,offset=40,lag=2,source=memory,lag_bytes=0\r\n"),
+        text.contains("\r\nslave0:ip=10.0.0.2,port=6380,state=online,offset=40,lag=2,source=memory,lag_bytes=0,lag_ms=0\r\n"),
         "{text}"
     );
     assert!(
-        text.contains("\r\nslave1:ip=10.0.0.2,port=6380,state=wait_bgsave,offset=40,lag=0,source=memory,lag_bytes=0\r\n"),
+        text.contains(
+            "\r\nslave1:ip=10.0.0.2,port=6380,state=wait_bgsave,offset=40,lag=0,source=memory,lag_bytes=0,lag_ms=0\r\n"
+        ),
         "{text}"
     );
     assert!(text.contains("\r\nrepl_backlog_first_byte_offset:0\r\n"), "{text}");
